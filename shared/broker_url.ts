@@ -1,0 +1,114 @@
+/**
+ * Where the broker is: `--url`, else `AMQP_URL`, else the local one. A comma-separated list names the nodes
+ * of one cluster.
+ */
+import { UsageError } from "./errors.ts";
+import { optional, text } from "./options.ts";
+
+export const DEFAULT_URL = "amqp://guest:guest@localhost:5672";
+
+/** The flag that says which broker. */
+export const URL_OPTION = {
+  url: optional(
+    "URL",
+    text,
+    `amqp://user:password@host:port/vhost, nodes of a cluster with commas (default $AMQP_URL, else ${DEFAULT_URL})`,
+  ),
+};
+
+/** A broker, or a cluster of them under the same user. */
+export interface BrokerAddress {
+  /** `host:port` of each node. */
+  readonly hosts: { hostname: string; port: number }[];
+  readonly username: string;
+  readonly password: string;
+  readonly vhost: string;
+  readonly tls: boolean;
+}
+
+/**
+ * Reads the broker's address.
+ *
+ * @param url What `--url` gave.
+ * @throws {UsageError} If a URL can't be read, or the nodes differ in more than host and port.
+ */
+export function brokerAddress(url: string | undefined): BrokerAddress {
+  const list = url ?? (Deno.env.get("AMQP_URL") || DEFAULT_URL);
+  const nodes = list.split(",").map((part) => readUrl(part.trim()));
+  const [first] = nodes as [URL, ...URL[]];
+  const same = (node: URL) =>
+    ["protocol", "username", "password", "pathname"].every((key) =>
+      node[key as keyof URL] === first[key as keyof URL]
+    );
+  if (!nodes.every(same)) {
+    throw new UsageError(
+      "The broker's URLs may differ in host and port only: same user, same vhost",
+    );
+  }
+  const tls = first.protocol === "amqps:";
+  return {
+    hosts: nodes.map((node) => ({
+      hostname: node.hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: Number(node.port || (tls ? 5671 : 5672)),
+    })),
+    username: decode(first.username) || "guest",
+    password: decode(first.password) || "guest",
+    vhost: decode(first.pathname.slice(1)) || "/",
+    tls,
+  };
+}
+
+/** The nodes as text, without user and password. */
+export function hostList({ hosts }: BrokerAddress): string {
+  return hosts.map(({ hostname, port }) =>
+    `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`
+  ).join(",");
+}
+
+/**
+ * Makes sure that this script may reach the broker: in a terminal Deno asks, elsewhere the error says what
+ * to type. Without it the socket's own error would be a riddle (`getaddrinfo EPERM`).
+ *
+ * @throws {UsageError} If the permission is missing.
+ */
+export async function requireNetPermission(address: BrokerAddress): Promise<void> {
+  for (const host of hostList(address).split(",")) {
+    const permission = { name: "net", host } as const;
+    let { state } = await Deno.permissions.query(permission);
+    if (state === "prompt" && Deno.stdin.isTerminal()) {
+      state = (await Deno.permissions.request(permission)).state;
+    }
+    if (state !== "granted") {
+      throw new UsageError(
+        `This task may not reach ${host}. Type: AMQP_HOST=${
+          hostList(address)
+        } AMQP_URL=… deno task …`,
+      );
+    }
+  }
+}
+
+function readUrl(part: string): URL {
+  let url: URL | undefined;
+  try {
+    url = new URL(part);
+  } catch {
+    // Told below, without the text: it may hold a password.
+  }
+  if (
+    !url || !/^amqps?:$/.test(url.protocol) || url.hostname === "" || url.pathname.includes("/", 1)
+  ) {
+    throw new UsageError(
+      "The broker's URL (--url or AMQP_URL) must look like amqp://user:password@host:port/vhost",
+    );
+  }
+  return url;
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}

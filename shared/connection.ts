@@ -1,0 +1,334 @@
+/**
+ * The connections to the broker. The AMQP client reconnects them, to any of several nodes; this module says
+ * when they are away, opens channels that are set up again after every loss, and turns the broker's refusals
+ * into sentences.
+ *
+ * One connection publishes, another consumes: a broker that blocks publishers (memory or disk alarm) must
+ * not stop acknowledgements.
+ */
+import {
+  type AsyncMessage,
+  type Channel,
+  Connection as Client,
+  type Envelope,
+} from "rabbitmq-client";
+import { delay, unlessAborted } from "./abort.ts";
+import { type BrokerAddress, hostList, requireNetPermission } from "./broker_url.ts";
+import { FailedError, reasonOf } from "./errors.ts";
+import type { Output } from "./output.ts";
+
+export type { AsyncMessage, Channel };
+
+/** The properties of a message: what AMQP calls basic properties. */
+export type Properties = Omit<
+  Envelope,
+  "exchange" | "routingKey" | "mandatory" | "immediate" | "durable" | "deliveryMode"
+>;
+
+/** How long the first connection is tried, in milliseconds. */
+export const CONNECT_TIMEOUT_MS = 10_000;
+
+/** Wait before a channel is opened again, in milliseconds. */
+export const RETRY_MS = 200;
+
+/** Seconds; a frozen peer is noticed after about twice that. RabbitMQ advises 5 to 20. */
+const HEARTBEAT_S = 10;
+
+/** How long a closing connection may take before it is dropped, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 3000;
+
+/** What a connection is for. */
+export type Role = "publish" | "consume";
+
+export interface ConnectOptions {
+  /** Says when the broker goes and comes back. */
+  out: Output;
+  /** Ends the first attempts to connect. */
+  signal: AbortSignal;
+  /** Shown on RabbitMQ's admin site. */
+  name: string;
+}
+
+/** The broker, as scripts see it. `await using` closes its connections. */
+export class Connection implements AsyncDisposable {
+  readonly #address: BrokerAddress;
+  readonly #options: ConnectOptions;
+  readonly #clients = new Map<Role, Promise<Client>>();
+  readonly #away = new Set<Role>();
+  #blocked = false;
+  #closed = false;
+
+  private constructor(address: BrokerAddress, options: ConnectOptions) {
+    this.#address = address;
+    this.#options = options;
+  }
+
+  /**
+   * Connects for one role; the other is connected when it is first needed.
+   *
+   * @throws {UsageError} If the script may not reach the host.
+   * @throws {FailedError} If nothing answers within 10 s, or the broker refuses user or vhost.
+   */
+  static async open(
+    address: BrokerAddress,
+    role: Role,
+    options: ConnectOptions,
+  ): Promise<Connection> {
+    await requireNetPermission(address);
+    const connection = new Connection(address, options);
+    try {
+      await connection.#client(role);
+    } catch (error) {
+      await connection[Symbol.asyncDispose]();
+      throw error;
+    }
+    return connection;
+  }
+
+  /** Whether the broker has stopped publishers for an alarm of its own. */
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /** Whether a connection that was there is lost at the moment. */
+  get away(): boolean {
+    return this.#away.size > 0;
+  }
+
+  /**
+   * Opens a channel and sets it up, and tries again for as long as the broker is away.
+   *
+   * @param setup Declares what the channel needs; run again on every new channel.
+   * @throws {FailedError} If the broker refuses for good (403, 404, 406), or the connection was closed.
+   */
+  async channel(role: Role, setup: (channel: Channel) => Promise<void>): Promise<Channel> {
+    const client = await this.#client(role);
+    while (true) {
+      if (this.#closed) throw new FailedError("The connection is closed");
+      let channel: Channel | undefined;
+      try {
+        channel = await client.acquire({ emitErrorsFromChannel: true });
+        // Every loss also ends in "close", and in the rejection of what was under way.
+        channel.on("error", () => {});
+        await setup(channel);
+        return channel;
+      } catch (error) {
+        channel?.close().catch(() => {});
+        const refused = refusal(error);
+        if (refused) throw refused;
+      }
+      await delay(RETRY_MS);
+    }
+  }
+
+  /**
+   * Removes the ready messages of a queue.
+   *
+   * @returns How many they were.
+   */
+  async purge(queue: string): Promise<number> {
+    let count = 0;
+    const channel = await this.channel("publish", async (channel) => {
+      count = (await channel.queuePurge(queue)).messageCount;
+    });
+    await channel.close();
+    return count;
+  }
+
+  /**
+   * Deletes a queue with its messages.
+   *
+   * @returns How many messages were ready in it.
+   */
+  async deleteQueue(queue: string): Promise<number> {
+    let count = 0;
+    const channel = await this.channel("publish", async (channel) => {
+      count = (await channel.queueDelete(queue)).messageCount;
+    });
+    await channel.close();
+    return count;
+  }
+
+  /** Looks at a queue without creating it; `undefined` if there is none. */
+  async inspect(queue: string): Promise<{ ready: number; consumers: number } | undefined> {
+    let found: { ready: number; consumers: number } | undefined;
+    // A passive declare of a missing queue closes its channel: never one that is in use.
+    const channel = await this.channel("publish", async (channel) => {
+      try {
+        const { messageCount, consumerCount } = await channel.queueDeclare({
+          queue,
+          passive: true,
+        });
+        found = { ready: messageCount, consumers: consumerCount };
+      } catch (error) {
+        if (codeOf(error) !== "NOT_FOUND") throw error;
+      }
+    });
+    await channel.close();
+    return found;
+  }
+
+  /** Closes what is open; a broker that doesn't answer is given 3 s. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#clients.values()].map(async (opening) => {
+      const client = await opening.catch(() => undefined);
+      if (!client) return;
+      const patience = new AbortController();
+      const timer = setTimeout(() => patience.abort(), CLOSE_TIMEOUT_MS);
+      await unlessAborted(client.close().catch(() => {}), patience.signal);
+      clearTimeout(timer);
+      // A destroyed client never ends its close(): don't wait for that.
+      client.unsafeDestroy();
+    }));
+  }
+
+  #client(role: Role): Promise<Client> {
+    let client = this.#clients.get(role);
+    if (!client) this.#clients.set(role, client = this.#connect(role));
+    return client;
+  }
+
+  #connect(role: Role): Promise<Client> {
+    const { hosts, username, password, vhost, tls } = this.#address;
+    const { signal, name } = this.#options;
+    const [first] = hosts;
+    const client = new Client({
+      hostname: first?.hostname ?? "localhost",
+      port: first?.port ?? 5672,
+      ...(hosts.length > 1 ? { hosts: hostList(this.#address).split(",") } : {}),
+      username,
+      password,
+      vhost,
+      tls,
+      heartbeat: HEARTBEAT_S,
+      retryLow: RETRY_MS,
+      retryHigh: 1000,
+      connectionName: `${name} (${role})`,
+    });
+    return new Promise((resolve, reject) => {
+      let connected = false;
+      let cause: unknown;
+      const fail = (error: unknown) => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+        client.unsafeDestroy();
+        reject(error);
+      };
+      const onAbort = () => fail(signal.reason);
+      const timer = setTimeout(() => fail(this.#unreachable(cause)), CONNECT_TIMEOUT_MS);
+      if (signal.aborted) return onAbort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      client.on("error", (error: unknown) => {
+        cause = error;
+        if (connected) this.#lost(role);
+        else if (loginRefused(error)) fail(this.#refusedLogin(error));
+      });
+      client.on("connection", () => {
+        if (connected) return this.#restored(role);
+        connected = true;
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+        resolve(client);
+      });
+      client.on("connection.blocked", (reason: string) => this.#setBlocked(role, reason));
+      client.on("connection.unblocked", () => this.#setBlocked(role));
+    });
+  }
+
+  #lost(role: Role): void {
+    if (this.#closed || this.#away.has(role)) return;
+    this.#away.add(role);
+    if (role === "publish") this.#blocked = false;
+    if (this.#away.size === 1) {
+      this.#options.out.problem(
+        { event: "disconnected" },
+        () => `Lost RabbitMQ at ${hostList(this.#address)}: trying again until it is back`,
+      );
+    }
+  }
+
+  #restored(role: Role): void {
+    if (!this.#away.delete(role) || this.#away.size > 0) return;
+    this.#options.out.problem(
+      { event: "reconnected" },
+      () => `RabbitMQ at ${hostList(this.#address)} is back`,
+    );
+  }
+
+  #setBlocked(role: Role, reason?: string): void {
+    if (role !== "publish") return;
+    this.#blocked = reason !== undefined;
+    this.#options.out.note(
+      reason === undefined
+        ? "RabbitMQ accepts messages again"
+        : `RabbitMQ has an alarm (${reason}) and accepts no messages: waiting, nothing is lost`,
+    );
+  }
+
+  #unreachable(cause: unknown): FailedError {
+    const why = cause === undefined ? "no answer" : describe(cause);
+    return new FailedError(
+      `No RabbitMQ at ${hostList(this.#address)} after ${
+        CONNECT_TIMEOUT_MS / 1000
+      } s of trying (${why}). \`deno task broker\` starts one here`,
+    );
+  }
+
+  #refusedLogin(error: unknown): FailedError {
+    const { username, vhost } = this.#address;
+    return new FailedError(
+      `RabbitMQ at ${hostList(this.#address)} refuses user ${JSON.stringify(username)} on vhost ` +
+        `${JSON.stringify(vhost)}: ${describe(error)}`,
+    );
+  }
+}
+
+/** The client's code of an error, such as `NOT_FOUND`. */
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+function loginRefused(error: unknown): boolean {
+  return ["ACCESS_REFUSED", "NOT_ALLOWED"].includes(codeOf(error));
+}
+
+function describe(error: unknown): string {
+  const text = reasonOf(error).replace(/^(Connection|Channel|Queue|Basic)[A-Za-z]*: /, "");
+  return codeOf(error) === "ECONNREFUSED" ? "connection refused" : text || codeOf(error);
+}
+
+/**
+ * What the broker refuses for good, as a sentence; `undefined` for what may pass.
+ *
+ * A classic queue whose node is down is a 404 too ("down or inaccessible"), but comes back with its node.
+ */
+export function refusal(error: unknown): FailedError | undefined {
+  if (error instanceof FailedError) return error;
+  const text = reasonOf(error);
+  const code = codeOf(error);
+  if (code === "PRECONDITION_FAILED") {
+    return new FailedError(explainMismatch(text), { cause: error });
+  }
+  const final = ["ACCESS_REFUSED", "NOT_FOUND", "RESOURCE_LOCKED"].includes(code) &&
+    !/down or inaccessible/.test(text);
+  return final
+    ? new FailedError(`RabbitMQ refuses: ${describe(error)}`, { cause: error })
+    : undefined;
+}
+
+/** Turns `inequivalent arg …` (406) into what is the matter and what to type. */
+function explainMismatch(text: string): string {
+  const match =
+    /inequivalent arg '([^']+)' for queue '([^']+)'.*?received (.*?) but current is (.*?)$/.exec(
+      text,
+    );
+  if (!match) return `RabbitMQ refuses: ${text}`;
+  const [, argument, queue, received, current] = match as unknown as string[];
+  const value = (part: string | undefined) => /'([^']*)'/.exec(part ?? "")?.[1] ?? "not set";
+  const other = argument === "x-queue-type"
+    ? `, or keep it: --queue-type ${value(received) === "quorum" ? "classic" : "quorum"}`
+    : "";
+  return `Queue ${queue} exists with other arguments (${argument}: ${value(current)}, wanted: ` +
+    `${value(received)}). Delete it with its messages: deno task queues --delete ${queue}${other}`;
+}

@@ -1,0 +1,159 @@
+/**
+ * Consuming: deliveries in order, each handled before it is acknowledged. The handler's verdict decides;
+ * after every loss the queue is declared and subscribed to again.
+ */
+import { delay, unlessAborted } from "./abort.ts";
+import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
+import { deadLetter, type Delivery } from "./dead_letters.ts";
+import type { Publisher } from "./publisher.ts";
+import type { Queue } from "./topology.ts";
+
+/**
+ * What becomes of a delivery: acknowledged, or moved to the queue's dead letters first. A handler that
+ * throws ends the consumer, and the broker gives the message to another one.
+ */
+export type Verdict = "ack" | { readonly dead: string };
+
+export interface ConsumeOptions {
+  /** Unacknowledged deliveries at a time, 1 to 2000 (RabbitMQ's limit for quorum queues). */
+  prefetch: number;
+  /** Takes the dead letters; its topology has the queue's `.dead`. */
+  dead: Publisher;
+  /** Ends the consumer: nothing new is taken, what is in hand is finished. */
+  signal: AbortSignal;
+  /** Ends the consumer when nothing was delivered or being worked on for so long, in milliseconds. */
+  idleAfter?: number | undefined;
+  /** Called once, when the broker has accepted the consumer. */
+  onReady?: () => void;
+  /** Called when a message has become a dead letter. */
+  onDead?: (delivery: Delivery, reason: string) => void;
+}
+
+/**
+ * Handles the messages of a queue, one at a time, until `signal` or the idle time ends it.
+ *
+ * @throws {FailedError} If the broker refuses queue or consumer for good.
+ * @throws What `handle` throws; its message goes back to the queue.
+ */
+export async function consume(
+  connection: Connection,
+  queue: Queue,
+  handle: (delivery: Delivery) => Promise<Verdict>,
+  options: ConsumeOptions,
+): Promise<void> {
+  const { signal } = options;
+  let ready = false;
+  while (!signal.aborted) {
+    const inbox = new Inbox();
+    const consumer = await unlessAborted(subscribe(connection, queue, inbox, options), signal);
+    if (!consumer) return;
+    const stop = () => void withdraw(consumer, inbox);
+    signal.addEventListener("abort", stop, { once: true });
+    if (!ready) options.onReady?.();
+    ready = true;
+    try {
+      while (true) {
+        const delivery = await inbox.take(options.idleAfter);
+        if (!delivery) break;
+        await settle(consumer.channel, delivery, queue.queue, await handle(delivery), options);
+      }
+    } finally {
+      signal.removeEventListener("abort", stop);
+      // Not awaited: a frozen broker would hold us; the connection waits for it when it closes.
+      consumer.channel.close().catch(() => {});
+    }
+    if (inbox.idle) return;
+    await delay(RETRY_MS, signal);
+  }
+}
+
+interface Consumer {
+  readonly channel: Channel;
+  readonly consumerTag: string;
+}
+
+async function subscribe(
+  connection: Connection,
+  queue: Queue,
+  inbox: Inbox,
+  options: ConsumeOptions,
+): Promise<Consumer> {
+  let consumerTag = "";
+  const channel = await connection.channel("consume", async (channel) => {
+    await channel.queueDeclare(queue);
+    await channel.basicQos({ prefetchCount: options.prefetch });
+    channel.once("close", () => inbox.end());
+    // The broker cancels when the queue is deleted: declare and subscribe again.
+    channel.once("basic.cancel", () => inbox.end());
+    const consumer = await channel.basicConsume(
+      { queue: queue.queue },
+      (delivery) => inbox.put(delivery),
+    );
+    consumerTag = consumer.consumerTag;
+  });
+  return { channel, consumerTag };
+}
+
+/** Stops deliveries, and gives back what nobody has looked at so that another consumer takes it now. */
+async function withdraw({ channel, consumerTag }: Consumer, inbox: Inbox): Promise<void> {
+  inbox.end();
+  try {
+    await channel.basicCancel({ consumerTag });
+    for (const { deliveryTag } of inbox.end()) channel.basicNack({ deliveryTag, requeue: true });
+  } catch {
+    // The channel is gone, and with it the deliveries: the broker has them back.
+  }
+}
+
+async function settle(
+  channel: Channel,
+  delivery: Delivery,
+  queue: string,
+  verdict: Verdict,
+  { dead, onDead }: ConsumeOptions,
+): Promise<void> {
+  if (verdict !== "ack") {
+    await dead.publish(deadLetter(delivery, queue, verdict.dead));
+    onDead?.(delivery, verdict.dead);
+  }
+  // On a lost channel nothing can be acknowledged: the broker delivers the message again.
+  if (channel.active) channel.basicAck({ deliveryTag: delivery.deliveryTag });
+}
+
+/** Deliveries that wait for the handler. */
+class Inbox {
+  /** Whether the idle time ended it. */
+  idle = false;
+  #waiting: Delivery[] = [];
+  #ended = false;
+  #wake: () => void = () => {};
+
+  put(delivery: Delivery): void {
+    this.#waiting.push(delivery);
+    this.#wake();
+  }
+
+  /** Hands out no more; returns what came and nobody has taken. */
+  end(): Delivery[] {
+    this.#ended = true;
+    this.#wake();
+    return this.#waiting;
+  }
+
+  /** The next delivery; `undefined` when it has ended or nothing came for `idleAfter` milliseconds. */
+  async take(idleAfter: number | undefined): Promise<Delivery | undefined> {
+    if (!this.#ended && this.#waiting.length === 0) {
+      await new Promise<void>((resolve) => {
+        const timer = idleAfter === undefined ? undefined : setTimeout(() => {
+          this.idle = true;
+          resolve();
+        }, idleAfter);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    return this.#ended || this.idle ? undefined : this.#waiting.shift();
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * Every queue and exchange of the collection, in one place.
+ *
+ * Queues are durable quorum queues: replicated on a cluster, and measured faster than classic ones here.
+ * `--queue-type classic` declares the queues that others share plain, with no arguments at all, as older
+ * programs do.
+ */
+import { oneOf, withDefault } from "./options.ts";
+
+export type QueueType = "quorum" | "classic";
+
+/** What `queue.declare` gets. */
+export interface Queue {
+  readonly queue: string;
+  readonly durable: true;
+  readonly arguments?: Record<string, string | number | boolean>;
+}
+
+/** The queues that producers fill and consumers read. */
+export const HELP_QUEUE = "help_queue";
+export const HELP_REPLIES = "help_replies";
+
+/** The topic exchange on which scripts announce what they do; transient, and nobody has to listen. */
+export const WATCH_EXCHANGE = "watch";
+
+/** Replies that nobody reads must not fill the broker: the oldest go. */
+const MAX_REPLIES = 10_000;
+
+const QUORUM = { "x-queue-type": "quorum" } as const;
+
+/** The flag that says how shared queues are declared. */
+export const QUEUE_TYPE_OPTION = {
+  queueType: withDefault(
+    "TYPE",
+    oneOf<QueueType>("quorum", "classic"),
+    "quorum",
+    "how shared queues are declared: quorum, or classic as older programs do",
+  ),
+};
+
+/** A queue that other programs may share: nothing but its type, so that tutorial programs fit. */
+export function sharedQueue(queue: string, type: QueueType): Queue {
+  return type === "classic"
+    ? { queue, durable: true }
+    : { queue, durable: true, arguments: QUORUM };
+}
+
+/** Where helpdesk workers send their replies; ours alone, so always a quorum queue. */
+export function repliesQueue(): Queue {
+  return {
+    queue: HELP_REPLIES,
+    durable: true,
+    arguments: { ...QUORUM, "x-max-length": MAX_REPLIES },
+  };
+}
+
+/** Where messages of a queue go that can't be handled. */
+export function deadQueue(queue: string): Queue {
+  return { queue: `${queue}.dead`, durable: true, arguments: QUORUM };
+}
+
+/** Every queue of the collection, for `deno task queues`. */
+export function allQueues(type: QueueType): Queue[] {
+  const read = [sharedQueue(HELP_QUEUE, type), repliesQueue()];
+  return [...read, ...read.map(({ queue }) => deadQueue(queue))];
+}

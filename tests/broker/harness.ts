@@ -1,0 +1,101 @@
+/** A real broker for tests: queues of their own, gone afterwards. */
+import { brokerAddress, DEFAULT_URL } from "../../shared/broker_url.ts";
+import { type AsyncMessage, Connection } from "../../shared/connection.ts";
+import { Output } from "../../shared/output.ts";
+import type { Message } from "../../shared/publisher.ts";
+import { deadQueue, type Queue, sharedQueue } from "../../shared/topology.ts";
+
+/** Longest wait for anything, in milliseconds. */
+export const PATIENCE_MS = 20_000;
+
+/** A connection to the broker at localhost:5672, and queues that are deleted when the test ends. */
+export class TestBroker implements AsyncDisposable {
+  readonly #names: string[] = [];
+
+  private constructor(readonly connection: Connection) {}
+
+  /** Fails with a sentence when there is no broker. */
+  static async open(): Promise<TestBroker> {
+    return new TestBroker(await connect());
+  }
+
+  /** A new quorum queue's parameters; scripts declare it. */
+  queue(): Queue {
+    const queue = sharedQueue(`test-${crypto.randomUUID()}`, "quorum");
+    this.#names.push(queue.queue, deadQueue(queue.queue).queue);
+    return queue;
+  }
+
+  /** Consumes a queue, acknowledging at once, until it is told to stop. */
+  async drain(queue: string): Promise<{ messages: AsyncMessage[]; stop: () => Promise<void> }> {
+    const messages: AsyncMessage[] = [];
+    const channel = await this.connection.channel("consume", async (channel) => {
+      await channel.basicConsume({ queue }, (message) => {
+        if (!channel.active) return;
+        messages.push(message);
+        channel.basicAck({ deliveryTag: message.deliveryTag });
+      });
+    });
+    return { messages, stop: () => channel.close() };
+  }
+
+  /** Takes messages out of a queue, acknowledged; waits until there are so many. */
+  async take(queue: string, count: number): Promise<AsyncMessage[]> {
+    if (count === 0) return [];
+    const messages: AsyncMessage[] = [];
+    const all = Promise.withResolvers<void>();
+    const channel = await this.connection.channel("consume", async (channel) => {
+      await channel.basicConsume({ queue }, (message) => {
+        if (!channel.active) return;
+        messages.push(message);
+        channel.basicAck({ deliveryTag: message.deliveryTag });
+        if (messages.length === count) all.resolve();
+      });
+    });
+    await within(all.promise, `${count} messages in ${queue}, there are ${messages.length}`);
+    await channel.close();
+    return messages;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const name of this.#names) await this.connection.deleteQueue(name);
+    await this.connection[Symbol.asyncDispose]();
+  }
+}
+
+/** Connects to the broker at localhost, through a proxy's port if one is given. */
+export async function connect(port?: number): Promise<Connection> {
+  const url = port === undefined ? DEFAULT_URL : `amqp://guest:guest@127.0.0.1:${port}`;
+  return await Connection.open(brokerAddress(url), "publish", {
+    out: new Output({ script: "test", json: true, quiet: true, onClosed: () => {} }),
+    signal: new AbortController().signal,
+    name: "test",
+  });
+}
+
+/** The values in the order in which each came first. */
+export function firstArrivals<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
+}
+
+/** Fails when something takes longer than the patience of tests. */
+export async function within<T>(work: Promise<T>, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Waited in vain for ${what}`)), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A text message for a queue. */
+export function textMessage(queue: Queue, text: string, messageId?: string): Message {
+  return {
+    queue: queue.queue,
+    body: Buffer.from(text),
+    properties: { contentType: "text/plain", ...(messageId === undefined ? {} : { messageId }) },
+  };
+}
