@@ -1,0 +1,47 @@
+/**
+ * Replays help-desk tickets from a CSV into `help_queue`, one every 5 seconds, each confirmed by the broker.
+ *
+ *     deno task helpdesk:produce
+ *     deno task helpdesk:produce --speed 60
+ *     cat my-tickets.csv | deno task helpdesk:produce --file - --interval 250ms
+ *
+ * Needs the network for the broker, `data/` to read, `logs/` to write with `--log`.
+ */
+import { parseLocalTime } from "../shared/local_time.ts";
+import { CATEGORIES, check, type Format, Ticket, ticketText } from "../shared/messages.ts";
+import { type Outgoing, replay, type Stream } from "../shared/replay.ts";
+import { replayOptions } from "../shared/replay_options.ts";
+import { run } from "../shared/script.ts";
+import { HELP_QUEUE, sharedQueue } from "../shared/topology.ts";
+
+const usage = {
+  task: "helpdesk:produce",
+  script: "helpdesk",
+  summary:
+    "Replays help-desk tickets from a CSV into help_queue, one every 5 s unless told otherwise.\n" +
+    "Columns: Date_Time (or submitted), First_Name (or name), Help_Request (or category, A to E).",
+  options: replayOptions("data/help-desk-tickets.csv", "5s"),
+};
+
+/** What becomes of a row of tickets. */
+export const TICKETS: Stream<Ticket> = {
+  ...usage,
+  key: "helpdesk.ticket",
+  columns: { submitted: ["Date_Time"], name: ["First_Name"], category: ["Help_Request"] },
+  queues: (type) => [sharedQueue(HELP_QUEUE, type)],
+  intervalMs: 5000,
+  parse: ([submitted, name, category]) =>
+    check(Ticket, { submitted, name, category: category?.trim() }),
+  time: ({ submitted }) => parseLocalTime(submitted),
+  messages: ticketMessages,
+  line: ({ submitted, name, category }) =>
+    `${submitted.replace("T", " ")}  ${name}: ${CATEGORIES[category]}`,
+};
+
+function ticketMessages(ticket: Ticket, format: Format): Outgoing[] {
+  return format === "text"
+    ? [{ queue: HELP_QUEUE, body: ticketText(ticket) }]
+    : [{ queue: HELP_QUEUE, body: JSON.stringify(ticket), contentType: "application/json" }];
+}
+
+if (import.meta.main) await run(usage, (script) => replay(script, TICKETS));

@@ -1,0 +1,182 @@
+/**
+ * Records of a CSV as it streams in, with flat memory. A broken record costs its own line and no other: a
+ * stray quote doesn't swallow the rest of the file.
+ *
+ * The library parses blocks of whole lines; where it finds fault with a block, its lines are parsed one by one.
+ */
+import { parse } from "csv-parse/sync";
+import { reasonOf, UsageError } from "./errors.ts";
+
+/** One record, or what could not be read as one. Lines count from 1. */
+export type CsvRecord =
+  | { readonly line: number; readonly text: string; readonly cells: string[] }
+  | { readonly line: number; readonly text: string; readonly reason: string };
+
+export interface CsvOptions {
+  /** One character. @default "," */
+  delimiter?: string;
+  /** Whether every record must have as many cells as the first one, the header. */
+  rectangular: boolean;
+}
+
+/** A quoted cell may span lines, but a missing quote must not take the file with it. */
+const MAX_RECORD_LINES = 100;
+
+/** Bytes parsed at a time. */
+const BLOCK_BYTES = 8192;
+
+/** Longer lines, in characters, are no CSV. */
+const MAX_LINE = 1 << 20;
+
+/**
+ * Reads records, in blocks as the source delivers them; blank lines are none.
+ *
+ * @throws {UsageError} If a line is longer than 1 MiB.
+ */
+export async function* readCsv(
+  source: AsyncIterable<Uint8Array>,
+  options: CsvOptions,
+): AsyncGenerator<CsvRecord[]> {
+  const parser = new BlockParser(options);
+  // Drops a byte order mark.
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const piece of pieces(source)) {
+    rest += decoder.decode(piece, { stream: true });
+    const end = Math.max(rest.lastIndexOf("\n"), rest.lastIndexOf("\r"));
+    // A "\r" at the end may be half of a "\r\n".
+    if (end < 0 || (end === rest.length - 1 && rest.endsWith("\r"))) {
+      parser.checkLength(rest);
+      continue;
+    }
+    const block = rest.slice(0, end).replace(/\r$/, rest[end] === "\n" ? "" : "\r");
+    rest = rest.slice(end + 1);
+    parser.checkLength(rest);
+    yield parser.records(block.split(/\r\n|\n|\r/), false);
+  }
+  rest += decoder.decode();
+  yield parser.records(rest.split(/\r\n|\n|\r/), true);
+}
+
+/** Small blocks die young: large ones outlive the young generation, and the heap grows with the file. */
+async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    for (let at = 0; at < chunk.length; at += BLOCK_BYTES) {
+      yield chunk.subarray(at, at + BLOCK_BYTES);
+    }
+  }
+}
+
+class BlockParser {
+  readonly #delimiter: string;
+  readonly #rectangular: boolean;
+  #columns: number | undefined;
+  /** Lines of a record that is still open, from the block before. */
+  #open: string[] = [];
+  /** Number of the first line of `#open`. */
+  #line = 1;
+
+  constructor({ delimiter = ",", rectangular }: CsvOptions) {
+    this.#delimiter = delimiter;
+    this.#rectangular = rectangular;
+  }
+
+  checkLength(rest: string): void {
+    if (rest.length > MAX_LINE) {
+      throw new UsageError(
+        `Line ${this.#line + this.#open.length} or later is longer than 1 MiB: is this a CSV?`,
+      );
+    }
+  }
+
+  records(added: string[], last: boolean): CsvRecord[] {
+    const lines = this.#open.concat(added);
+    const first = this.#line;
+    this.#open = [];
+    const records = this.#wholeBlock(lines, first) ?? this.#lineByLine(lines, first, last);
+    this.#line = first + lines.length - this.#open.length;
+    return records;
+  }
+
+  /** Almost always each line that isn't blank is a record; `undefined` where it isn't so. */
+  #wholeBlock(lines: string[], first: number): CsvRecord[] | undefined {
+    const numbers: number[] = [];
+    const full = lines.filter((line, index) => {
+      if (line.trim() === "") return false;
+      numbers.push(first + index);
+      return true;
+    });
+    try {
+      const records = this.#parse(full.join("\n"));
+      if (records.length !== full.length) return undefined;
+      return records.map((cells, i) => this.#judge(cells, numbers[i] ?? 0, full[i] ?? ""));
+    } catch {
+      return undefined;
+    }
+  }
+
+  #lineByLine(lines: string[], first: number, last: boolean): CsvRecord[] {
+    const records: CsvRecord[] = [];
+    for (let index = 0; index < lines.length;) {
+      const line = lines[index] ?? "";
+      const length = line.trim() === "" ? 0 : this.#recordLength(lines, index);
+      if (length === "open" && !last && lines.length - index < MAX_RECORD_LINES) {
+        this.#open = lines.slice(index);
+        break;
+      }
+      if (typeof length === "number" && length > 0) {
+        const text = lines.slice(index, index + length).join("\n");
+        records.push(this.#parseOne(text, first + index));
+      } else if (length === "open") {
+        records.push({ line: first + index, reason: "a quote is not closed", text: line });
+      }
+      index += typeof length === "number" ? Math.max(length, 1) : 1;
+    }
+    return records;
+  }
+
+  /** How many lines the record has that starts at `index`: quotes come in pairs. */
+  #recordLength(lines: string[], index: number): number | "open" {
+    let quotes = 0;
+    const most = Math.min(MAX_RECORD_LINES, lines.length - index);
+    for (let length = 1; length <= most; length++) {
+      quotes += (lines[index + length - 1] ?? "").split('"').length - 1;
+      if (quotes % 2 === 1) continue;
+      // A pair that encloses whole rows is two stray quotes: this line is broken, the next ones are not.
+      const record = length > 1
+        ? this.#parseOne(lines.slice(index, index + length).join("\n"), 0)
+        : undefined;
+      return record && "reason" in record ? 1 : length;
+    }
+    return "open";
+  }
+
+  #parseOne(text: string, line: number): CsvRecord {
+    try {
+      const [cells = []] = this.#parse(text);
+      return this.#judge(cells, line, text);
+    } catch (error) {
+      const reason = /QUOTE/.test(String((error as { code?: string }).code))
+        ? "a quote is out of place"
+        : reasonOf(error);
+      return { line, reason, text };
+    }
+  }
+
+  #parse(text: string): string[][] {
+    return parse(text, {
+      delimiter: this.#delimiter,
+      relax_column_count: true,
+      record_delimiter: "\n",
+    }) as string[][];
+  }
+
+  #judge(cells: string[], line: number, text: string): CsvRecord {
+    this.#columns ??= cells.length;
+    if (text.includes("\ufffd")) return { line, reason: "not UTF-8 text", text };
+    if (this.#rectangular && cells.length !== this.#columns) {
+      return { line, reason: `${cells.length} cells where the header has ${this.#columns}`, text };
+    }
+    return { line, text, cells };
+  }
+}

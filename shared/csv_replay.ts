@@ -1,0 +1,177 @@
+/**
+ * Rows of a stream's CSV: from a file or standard input, by column names, checked, counted from 1, pass after
+ * pass.
+ */
+import { unlessAborted } from "./abort.ts";
+import { type CsvRecord, readCsv } from "./csv.ts";
+import { reasonOf, UsageError } from "./errors.ts";
+import type { Place } from "./tally.ts";
+
+/** One data row: read, or rejected with a reason. */
+export type Row<T> =
+  & Place
+  & { readonly line: number }
+  & ({ readonly item: T } | { readonly reason: string; readonly text: string });
+
+/** A stream's columns: our name for each, and the header names that are taken for it. */
+export type Columns = Record<string, readonly string[]>;
+
+/** How the rows of a stream are read. */
+export interface Source<T> {
+  /** Left out for a file without a header. */
+  readonly columns?: Columns;
+  /**
+   * Makes the item of a row from its cells: in the order of `columns`, or without them as they come. Throws an
+   * error that says why when it can't.
+   */
+  readonly parse: (cells: string[]) => T;
+}
+
+export interface ReadOptions {
+  /** A path, or `-` for standard input. */
+  file: string;
+  /** Rows left out at the beginning of the first pass. */
+  skip: number;
+  /** Whether to begin again at the end, for ever. */
+  loop: boolean;
+  /** Name of the first pass; the following are `<run>.2`, `<run>.3`, … */
+  run: string;
+  /** Our name of a column → the file's header name. */
+  columns?: Record<string, string> | undefined;
+  delimiter: string;
+  /** The task, for the advice in an error line. */
+  task: string;
+  /** Ends the reading, even where standard input is silent. */
+  signal: AbortSignal;
+}
+
+/** Reads a stream's file. */
+export class RowReader<T> {
+  /** Bytes of the file; `undefined` for standard input. */
+  size: number | undefined;
+  /** Bytes read so far in this pass. */
+  bytesRead = 0;
+  readonly #source: Source<T>;
+  readonly #options: ReadOptions;
+
+  /** @throws {UsageError} If `columns` names one that the stream doesn't have. */
+  constructor(source: Source<T>, options: ReadOptions) {
+    this.#source = source;
+    this.#options = options;
+    const names = Object.keys(source.columns ?? {});
+    const unknown = Object.keys(options.columns ?? {}).find((name) => !names.includes(name));
+    if (unknown !== undefined) {
+      const known = names.join(", ") || "none, this file has no header";
+      throw new UsageError(`--columns: no column ${JSON.stringify(unknown)}; there are: ${known}`);
+    }
+  }
+
+  /**
+   * All rows in order. A loop ends after a pass in which every row was malformed.
+   *
+   * @throws {UsageError} If the file can't be read, is empty, or its header lacks a column.
+   */
+  async *rows(): AsyncGenerator<Row<T>> {
+    const { skip, loop, run, signal } = this.#options;
+    for (let pass = 1, good = true; good && (pass === 1 || loop); pass++) {
+      good = false;
+      const blocks = this.#pass(pass === 1 ? run : `${run}.${pass}`);
+      while (true) {
+        const next = await unlessAborted(blocks.next(), signal);
+        if (!next) return;
+        if (next.done) break;
+        for (const row of next.value) {
+          good ||= "item" in row;
+          if (pass > 1 || row.row > skip) yield row;
+        }
+      }
+    }
+  }
+
+  async *#pass(run: string): AsyncGenerator<Row<T>[]> {
+    const { columns: mapping = {}, delimiter } = this.#options;
+    const { columns, parse } = this.#source;
+    const records = readCsv(await this.#bytes(), { rectangular: columns !== undefined, delimiter });
+    let pick: ((cells: string[]) => string[]) | undefined = columns ? undefined : (cells) => cells;
+    let row = 0;
+    for await (const block of records) {
+      const [header, ...rest] = block;
+      if (!header) continue;
+      const body = pick ? block : rest;
+      const picked = pick ??= picker(header, columns ?? {}, mapping);
+      yield body.map((record) => {
+        const place = { run, row: ++row, line: record.line };
+        if ("reason" in record) return { ...place, reason: record.reason, text: record.text };
+        try {
+          return { ...place, item: parse(picked(record.cells)) };
+        } catch (error) {
+          return { ...place, reason: reasonOf(error), text: record.text };
+        }
+      });
+    }
+    if (row > 0) return;
+    throw new UsageError(
+      pick && columns
+        ? `--file ${this.#options.file} has a header but no rows`
+        : `--file ${this.#options.file} is empty`,
+    );
+  }
+
+  async *#bytes(): AsyncGenerator<Uint8Array> {
+    const { file, task } = this.#options;
+    const { bytes, size } = await openFile(file, task);
+    this.size = size;
+    this.bytesRead = 0;
+    for await (const chunk of bytes) {
+      this.bytesRead += chunk.length;
+      yield chunk;
+    }
+  }
+}
+
+/** Opens a file, or standard input. Outside `data/` Deno asks for the permission in a terminal. */
+async function openFile(path: string, task: string) {
+  if (path === "-") return { bytes: Deno.stdin.readable, size: undefined };
+  try {
+    const file = await Deno.open(fromHere(path));
+    const { isDirectory, isFile, size } = await file.stat();
+    if (isDirectory) throw new Error("it is a folder");
+    return { bytes: file.readable, size: isFile ? size : undefined };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) {
+      throw new UsageError(
+        `--file ${path}: this task may read data/ only. ` +
+          `Pipe the file in: cat ${path} | deno task ${task} --file -`,
+      );
+    }
+    const why = error instanceof Deno.errors.NotFound ? "no such file" : reasonOf(error);
+    throw new UsageError(`--file ${path} can't be read: ${why}`);
+  }
+}
+
+/** `deno task` changes to the project's folder; a relative path means the folder where it was typed. */
+function fromHere(path: string): string {
+  const folder = Deno.env.get("INIT_CWD");
+  return !folder || /^([/\\]|[A-Za-z]:)/.test(path) ? path : `${folder}/${path}`;
+}
+
+/** Finds the columns in the header, whatever their order and case; others are ignored. */
+function picker(
+  header: CsvRecord,
+  columns: Columns,
+  mapping: Record<string, string>,
+): (cells: string[]) => string[] {
+  if ("reason" in header) throw new UsageError(`The header can't be read: ${header.reason}`);
+  const names = header.cells.map((cell) => cell.trim().toLowerCase());
+  const places = Object.entries(columns).map(([name, aliases]) => {
+    const wanted = mapping[name] === undefined ? [...aliases, name] : [mapping[name]];
+    const place = names.findIndex((cell) => wanted.some((alias) => alias.toLowerCase() === cell));
+    if (place >= 0) return place;
+    const seen = header.cells.slice(0, 10).map((cell) => JSON.stringify(cell.slice(0, 40)));
+    throw new UsageError(
+      `The file has no column for ${name}: expected ${wanted.join(" or ")}, its header is ` +
+        `${seen.join(", ")}. To map another: --columns ${name}=<header name>`,
+    );
+  });
+  return (cells) => places.map((place) => cells[place] ?? "");
+}

@@ -1,0 +1,109 @@
+/**
+ * The messages: what they hold, how they are written and read.
+ *
+ * Ours are JSON. A consumer also takes the plain text of older programs, which comes without a content type.
+ */
+import { z } from "zod";
+import { bytesOf, type Delivery } from "./dead_letters.ts";
+import { formatClassTime, formatLocalTime, parseLocalTime } from "./local_time.ts";
+
+/** How a producer writes its messages. */
+export type Format = "json" | "text";
+
+/** A recorded time, normalised to local ISO 8601. */
+const recordedTime = z.string().transform((text, context) => {
+  try {
+    return formatLocalTime(parseLocalTime(text));
+  } catch (error) {
+    context.addIssue({ code: "custom", message: (error as Error).message });
+    return z.NEVER;
+  }
+});
+
+/** What help is about; the letters are those of the class's tickets. */
+export const CATEGORIES = {
+  A: "this program on my computer",
+  B: "the program itself",
+  C: "purchasing",
+  D: "the online version",
+  E: "something else",
+} as const;
+
+/** A help-desk ticket: who asked when for what. */
+export const Ticket = z.object({
+  submitted: recordedTime,
+  name: z.string().trim().min(1, "the name is empty"),
+  category: z.enum(["A", "B", "C", "D", "E"], "the category must be A, B, C, D or E"),
+});
+export type Ticket = z.infer<typeof Ticket>;
+
+/** What a worker answers; `ticket` is the ticket's message id. */
+export const Reply = z.object({
+  ticket: z.string(),
+  name: z.string(),
+  category: z.enum(["A", "B", "C", "D", "E"]),
+  worker: z.string(),
+  handled: z.string(),
+  text: z.string(),
+});
+export type Reply = z.infer<typeof Reply>;
+
+/**
+ * Checks a value against a schema.
+ *
+ * @throws {RangeError} With the first thing that is wrong, in words.
+ */
+export function check<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const at = issue?.path.join(".");
+  const message = issue?.message ?? "unexpected shape";
+  throw new RangeError(issue?.code === "invalid_type" && at ? `${at}: ${message}` : message);
+}
+
+/** The ticket as older programs send it: `[2/14/23 10:15, Adam, A]`. */
+export function ticketText({ submitted, name, category }: Ticket): string {
+  return `[${formatClassTime(parseLocalTime(submitted))}, ${name}, ${category}]`;
+}
+
+/** @throws {RangeError} If the delivery is no ticket; the message says why. */
+export function decodeTicket(delivery: Delivery): Ticket {
+  return check(
+    Ticket,
+    decode(delivery, (text) => {
+      const [, submitted, name, category] = /^\[([^,]*),(.*),([^,]*)\]$/s.exec(text.trim()) ?? [];
+      if (submitted === undefined) {
+        throw new RangeError("neither JSON nor a ticket like [2/14/23 10:15, Adam, A]");
+      }
+      return { submitted: submitted.trim(), name, category: category?.trim() };
+    }),
+  );
+}
+
+/** @throws {RangeError} If the delivery is no reply. */
+export function decodeReply(delivery: Delivery): Reply {
+  return check(
+    Reply,
+    decode(delivery, () => {
+      throw new RangeError("a reply must be JSON");
+    }),
+  );
+}
+
+/** The JSON of a body; `fromText` reads what came without saying that it is JSON. */
+function decode(delivery: Delivery, fromText: (text: string) => unknown): unknown {
+  const { body, contentType } = delivery;
+  if (contentType === "application/json") {
+    // The client has parsed it; bytes are left only where it could not.
+    if (Buffer.isBuffer(body)) throw new RangeError("the body is not JSON");
+    return body;
+  }
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytesOf(delivery));
+  } catch {
+    throw new RangeError("the body is not UTF-8 text");
+  }
+  return fromText(text);
+}

@@ -1,0 +1,145 @@
+/**
+ * What every producer does: replay a CSV into queues, at a pace, each row confirmed before it counts.
+ *
+ * A stream adds its columns, its messages and its words.
+ */
+import { delay } from "./abort.ts";
+import { offerAdminSite } from "./admin_site.ts";
+import { brokerAddress } from "./broker_url.ts";
+import { Connection } from "./connection.ts";
+import { type Row, RowReader, type Source } from "./csv_replay.ts";
+import type { Format } from "./messages.ts";
+import { type Pace, Schedule, waitUntil } from "./pace.ts";
+import { Progress } from "./progress.ts";
+import { Publisher } from "./publisher.ts";
+import { paceOf, type ReplayOptions } from "./replay_options.ts";
+import type { Script } from "./script.ts";
+import { Sender } from "./sender.ts";
+import type { Queue, QueueType } from "./topology.ts";
+import { Announcer } from "./watch.ts";
+
+/** One message of a row, before it has its id. */
+export interface Outgoing {
+  readonly queue: string;
+  /** Set where a row makes several messages: part of the id. */
+  readonly channel?: string;
+  readonly body: string;
+  /** Left out for text as older programs send it. */
+  readonly contentType?: string;
+}
+
+/** What a stream's producer adds. */
+export interface Stream<T> extends Source<T> {
+  readonly task: string;
+  readonly script: string;
+  /** Routing key of its announcements, such as `helpdesk.ticket`. */
+  readonly key: string;
+  /** Declared before anything is published. */
+  readonly queues: (type: QueueType) => Queue[];
+  /** Time between rows unless a flag says otherwise, in milliseconds. */
+  readonly intervalMs: number;
+  /** Recorded time of a row, in milliseconds. */
+  readonly time: (item: T) => number;
+  readonly messages: (item: T, format: Format) => Outgoing[];
+  /** A row in words. */
+  readonly line: (item: T) => string;
+}
+
+/** How long a stopped replay waits for confirms, in milliseconds. */
+const STOP_PATIENCE_MS = 10_000;
+
+/** From this speed on a terminal gets a progress bar instead of lines. */
+const FAST_SPEED = 1000;
+
+const CLOCK = { now: () => performance.now(), sleep: delay };
+
+/**
+ * Replays a stream's CSV.
+ *
+ * @returns The exit code: 1 if messages could not be confirmed, 2 if rows were malformed, else 0.
+ * @throws {UsageError} If flags or file are wrong; nothing is published then.
+ * @throws {FailedError} If there is no broker, or it refuses.
+ */
+export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>): Promise<number> {
+  const { values, out, signal } = script;
+  const pace = paceOf(values, stream.intervalMs);
+  const run = values.run ?? crypto.randomUUID().slice(0, 8);
+  const reader = new RowReader(stream, { ...values, run, task: stream.task, signal });
+  const rows = reader.rows();
+  // A bad file is told before anything is connected; standard input may take its time.
+  const first = values.file === "-" ? undefined : await rows.next();
+
+  await using stack = new AsyncDisposableStack();
+  const broker = values.dryRun ? undefined : await connect(script, stream, stack);
+  const publisher = broker?.publisher;
+  out.event({ event: "ready", pid: Deno.pid, name: stream.script }, () => {
+    const queues = stream.queues(values.queueType).map(({ queue }) => queue).join(", ");
+    const dry = values.dryRun ? " (dry run: nothing is sent)" : "";
+    return `Replaying ${values.file} into ${queues}${dry}, run ${run}; Ctrl-C stops`;
+  });
+  const bar = out.terminal && !out.quiet && isFast(pace)
+    ? stack.use(new Progress(values.loop ? undefined : reader.size))
+    : undefined;
+  const sender = new Sender({
+    ...broker,
+    stream,
+    out,
+    format: values.format,
+    start: { run, row: values.skip + 1 },
+    onRow: ({ rows, confirmed }) => {
+      bar?.update(rows, confirmed, reader.bytesRead);
+      return bar === undefined;
+    },
+  });
+
+  const schedule = new Schedule(pace, CLOCK.now());
+  let pass = run;
+  const play = async (row: Row<T>): Promise<boolean> => {
+    if (row.run !== pass) schedule.nextPass();
+    pass = row.run;
+    if ("item" in row) {
+      await waitUntil(schedule.due(stream.time(row.item)), CLOCK, signal);
+      await publisher?.room(signal);
+      if (signal.aborted || sender.refused !== undefined) return false;
+      sender.send({ run: row.run, row: row.row }, row.item);
+    } else {
+      sender.reject(row);
+      if (values.strict) return false;
+    }
+    return sender.tally.rows !== values.limit;
+  };
+  let complete = first?.done === true;
+  if (!first || (!first.done && await play(first.value))) {
+    complete = true;
+    for await (const row of rows) if (!(complete = await play(row))) break;
+  }
+  await publisher?.drained(signal);
+  if (signal.aborted) await publisher?.drained(AbortSignal.timeout(STOP_PATIENCE_MS));
+  bar?.[Symbol.dispose]();
+  return sender.finish(!complete || signal.aborted);
+}
+
+/** Connects, declares the queues, empties them if asked to. */
+async function connect<T>(
+  { values, out, signal }: Script<ReplayOptions>,
+  stream: Stream<T>,
+  stack: AsyncDisposableStack,
+): Promise<{ publisher: Publisher; announcer: Announcer }> {
+  const address = brokerAddress(values.url);
+  const asks = out.terminal && Deno.stdin.isTerminal() && values.file !== "-";
+  if (asks && !values.noAdmin && !values.quiet) await offerAdminSite(address);
+  const options = { out, signal, name: stream.script };
+  const connection = stack.use(await Connection.open(address, "publish", options));
+  const queues = stream.queues(values.queueType);
+  const publisher = stack.use(await Publisher.open(connection, queues));
+  if (values.purge) {
+    for (const { queue } of queues) {
+      out.note(`Emptied ${queue} of ${await connection.purge(queue)} messages`);
+    }
+  }
+  return { publisher, announcer: stack.use(new Announcer(connection, stream.script)) };
+}
+
+function isFast(pace: Pace): boolean {
+  return "intervalMs" in pace ? pace.intervalMs === 0 : pace.speed >= FAST_SPEED;
+}

@@ -1,0 +1,91 @@
+/** The flags that all producers share. */
+import { URL_OPTION } from "./broker_url.ts";
+import { UsageError } from "./errors.ts";
+import type { Format } from "./messages.ts";
+import {
+  duration,
+  flag,
+  integer,
+  number,
+  oneOf,
+  optional,
+  plainName,
+  text,
+  type Values,
+  withDefault,
+} from "./options.ts";
+import type { Pace } from "./pace.ts";
+import { OUTPUT_OPTIONS } from "./script.ts";
+import { QUEUE_TYPE_OPTION } from "./topology.ts";
+
+/** The flags of a producer; `file` and `interval` are what it does without them. */
+export function replayOptions(file: string, interval: string) {
+  return {
+    file: withDefault("PATH", text, file, "CSV to replay, - for standard input"),
+    interval: optional(
+      "TIME",
+      duration,
+      `time between rows: 5s, 250ms, 2m; 0 is as fast as confirmed (default ${interval})`,
+    ),
+    speed: optional(
+      "FACTOR",
+      number(0, { open: true }),
+      "recorded pace, so many times as fast; excludes --interval",
+    ),
+    skip: withDefault("N", integer(0), "0", "leave out the first N rows"),
+    limit: optional("N", integer(1), "stop after N rows (default all)"),
+    loop: flag("begin again at the end, until Ctrl-C; not from -"),
+    run: optional("ID", plainName, "name of this pass, in message ids (default random)"),
+    columns: optional("MAP", columnMap, "other header names, as in name=Who,time=Stamp"),
+    delimiter: withDefault("CHAR", delimiter, ",", "what separates cells; tab for a tab"),
+    format: withDefault(
+      "FORMAT",
+      oneOf<Format>("json", "text"),
+      "json",
+      "json, or text as older programs send",
+    ),
+    strict: flag("stop at the first malformed row"),
+    purge: flag("empty the queues first: their ready messages, and saved states"),
+    dryRun: flag("as usual but without a broker: nothing is sent"),
+    noAdmin: flag("don't offer RabbitMQ's admin site"),
+    ...URL_OPTION,
+    ...QUEUE_TYPE_OPTION,
+    ...OUTPUT_OPTIONS,
+  };
+}
+
+export type ReplayOptions = ReturnType<typeof replayOptions>;
+
+/**
+ * The pace that the flags ask for.
+ *
+ * @param interval Time between rows when no flag says so, in milliseconds.
+ * @throws {UsageError} If flags exclude each other.
+ */
+export function paceOf(values: Values<ReplayOptions>, interval: number): Pace {
+  if (values.interval !== undefined && values.speed !== undefined) {
+    throw new UsageError("--interval and --speed exclude each other: give one of them");
+  }
+  if (values.loop && values.file === "-") {
+    throw new UsageError("--loop can't begin again with standard input: give a file");
+  }
+  return values.speed === undefined
+    ? { intervalMs: values.interval ?? interval }
+    : { speed: values.speed };
+}
+
+function columnMap(value: string): Record<string, string> {
+  const pairs = value.split(",").map((pair) => /^([^=]+)=(.+)$/.exec(pair.trim())?.slice(1));
+  if (!pairs.every((pair) => pair !== undefined)) {
+    throw new RangeError("must look like name=Who,time=Stamp");
+  }
+  return Object.fromEntries(pairs);
+}
+
+function delimiter(value: string): string {
+  const character = value === "tab" || value === "\\t" ? "\t" : value;
+  if ([...character].length !== 1 || /["\r\n]/.test(character)) {
+    throw new RangeError("must be one character, or tab");
+  }
+  return character;
+}

@@ -1,0 +1,156 @@
+/**
+ * Sends the messages of rows and keeps account of them: what was published, confirmed, returned, rejected,
+ * and where a stopped replay goes on.
+ */
+import type { Row } from "./csv_replay.ts";
+import { reasonOf } from "./errors.ts";
+import type { Output } from "./output.ts";
+import type { Message, Publisher } from "./publisher.ts";
+import type { Outgoing, Stream } from "./replay.ts";
+import { type Place, Tally } from "./tally.ts";
+import type { Announcer } from "./watch.ts";
+import type { Format } from "./messages.ts";
+
+/** A rejected row is shown up to so many characters. */
+const MAX_SHOWN = 500;
+
+export interface SenderOptions<T> {
+  readonly stream: Stream<T>;
+  readonly out: Output;
+  readonly format: Format;
+  /** Where the replay begins. */
+  readonly start: Place;
+  /** Left out in a dry run. */
+  readonly publisher?: Publisher | undefined;
+  readonly announcer?: Announcer | undefined;
+  /** Called when a row is done; `false` when the row needs no line of its own. */
+  readonly onRow: (tally: Tally) => boolean;
+}
+
+export class Sender<T> {
+  readonly tally: Tally;
+  /** Why the broker takes nothing more; `undefined` as long as it does. */
+  refused: unknown;
+  readonly #options: SenderOptions<T>;
+  readonly #started = performance.now();
+
+  constructor(options: SenderOptions<T>) {
+    this.#options = options;
+    this.tally = new Tally(options.start);
+  }
+
+  /** Sends all messages of a row; what becomes of them is counted as the broker tells. */
+  send(row: Place, item: T): void {
+    const { stream, format, publisher } = this.#options;
+    const messages = stream.messages(item, format).map((outgoing) =>
+      toMessage(outgoing, row, stream.script)
+    );
+    const key = this.tally.take(row, messages.length, publisher !== undefined);
+    for (const message of messages) {
+      if (publisher) {
+        publisher.publish(message).then(
+          (outcome) => this.#settle(key, row, item, message, outcome === "confirmed"),
+          (error) => {
+            this.refused ??= error;
+            this.#settle(key, row, item, message, false);
+          },
+        );
+      } else {
+        this.#published(row, message);
+      }
+    }
+    if (!publisher || messages.length === 0) this.#done(row, item);
+  }
+
+  /** Reports a malformed row. */
+  reject(row: Row<T> & { reason: string; text: string }): void {
+    this.tally.reject(row);
+    const { line, reason } = row;
+    const text = row.text.length > MAX_SHOWN ? `${row.text.slice(0, MAX_SHOWN)}…` : row.text;
+    this.#options.out.problem(
+      { event: "rejected", line, reason, text },
+      () => `Line ${line} rejected, ${reason}: ${text}`,
+    );
+  }
+
+  /** Prints the summary and how to go on. Returns the exit code. */
+  finish(stopped: boolean): number {
+    const { out, publisher, stream, start } = this.#options;
+    const { tally } = this;
+    tally.failed += publisher?.unconfirmed ?? 0;
+    const { rows, published, confirmed, rejected, failed } = tally;
+    const seconds = Math.round(performance.now() - this.#started) / 1000;
+    const rowsPerSecond = seconds > 0 ? Math.round(rows / seconds * 10) / 10 : rows;
+    const { run, row } = publisher ? tally.next : start;
+    const next = { run, nextRow: row };
+    if (this.refused !== undefined) out.error(reasonOf(this.refused));
+    out.summary(
+      {
+        event: "summary",
+        run: next.run,
+        rows,
+        published,
+        confirmed,
+        rejected,
+        failed,
+        seconds,
+        rowsPerSecond,
+        nextRow: next.nextRow,
+      },
+      () =>
+        `${rows} rows in ${seconds} s (${rowsPerSecond} rows/s): ${published} messages ` +
+        (publisher ? `published, ${confirmed} confirmed` : "made, none sent (dry run)") +
+        `, ${rejected} rows rejected, ${failed} messages failed`,
+    );
+    if (publisher && (stopped || failed > 0)) {
+      out.note(
+        `To go on: deno task ${stream.task} --run ${run} --skip ${row - 1}, and the flags you gave`,
+      );
+    }
+    return failed > 0 || this.refused !== undefined ? 1 : rejected > 0 ? 2 : 0;
+  }
+
+  #settle(key: number, row: Place, item: T, message: Message, confirmed: boolean): void {
+    const whole = this.tally.settle(key, confirmed);
+    if (confirmed) this.#published(row, message);
+    else if (this.refused === undefined) this.#returned(row, message);
+    if (whole) this.#done(row, item);
+  }
+
+  #published({ row }: Place, { queue, properties }: Message): void {
+    this.#options.out.event({ event: "published", row, queue, id: properties.messageId });
+  }
+
+  #returned({ row }: Place, { queue, properties }: Message): void {
+    this.#options.out.problem(
+      { event: "returned", row, id: properties.messageId },
+      () => `Row ${row} came back: ${queue} is gone. Start again to declare it`,
+    );
+  }
+
+  #done(place: Place, item: T): void {
+    const { stream, out, announcer, onRow } = this.#options;
+    const { rows, confirmed, rejected, failed } = this.tally;
+    if (onRow(this.tally)) out.line(`${String(place.row).padStart(6)}  ${stream.line(item)}`);
+    announcer?.announce(stream.key, () => ({
+      ...place,
+      item,
+      totals: { rows, confirmed, rejected, failed },
+    }));
+  }
+}
+
+/** Gives a message its id and the properties that all have. */
+function toMessage(outgoing: Outgoing, { run, row }: Place, appId: string): Message {
+  const { queue, channel, body, contentType } = outgoing;
+  return {
+    queue,
+    body: Buffer.from(body),
+    properties: {
+      ...(contentType === undefined ? {} : { contentType }),
+      messageId: channel === undefined ? `${run}/${row}` : `${run}/${row}/${channel}`,
+      appId,
+      headers: { "published-at": Date.now() },
+    },
+  };
+}

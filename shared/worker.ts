@@ -1,0 +1,183 @@
+/**
+ * What every worker does: take messages of one queue, decode them, handle each once, acknowledge after the
+ * work, move what can't be handled to the dead letters.
+ */
+import { brokerAddress, URL_OPTION } from "./broker_url.ts";
+import { Connection } from "./connection.ts";
+import { consume, type Verdict } from "./consumer.ts";
+import { deliveriesBefore, type Delivery } from "./dead_letters.ts";
+import { reasonOf } from "./errors.ts";
+import { integer, optional, plainName, positiveDuration, withDefault } from "./options.ts";
+import { Publisher } from "./publisher.ts";
+import { OUTPUT_OPTIONS, type Script } from "./script.ts";
+import { deadQueue, type Queue, QUEUE_TYPE_OPTION, type QueueType } from "./topology.ts";
+import { Announcer } from "./watch.ts";
+
+/** RabbitMQ's limit for a consumer of a quorum queue. */
+const MAX_PREFETCH = 2000;
+
+/** Ids remembered, so that a message delivered twice is handled once. */
+const REMEMBERED_IDS = 10_000;
+
+/** The flags of every consumer. */
+export const CONSUMER_OPTIONS = {
+  name: optional("NAME", plainName, "name in lines, replies and the log (default w<process id>)"),
+  prefetch: withDefault(
+    "N",
+    integer(1, MAX_PREFETCH),
+    "1",
+    "messages held at a time; 1 shares the work evenly",
+  ),
+  exitWhenIdle: optional(
+    "TIME",
+    positiveDuration,
+    "end when nothing came for so long (default: run until Ctrl-C)",
+  ),
+  ...URL_OPTION,
+  ...QUEUE_TYPE_OPTION,
+  ...OUTPUT_OPTIONS,
+};
+
+/** The flags of a worker: a consumer whose messages can be fatal to it. */
+export const WORKER_OPTIONS = {
+  maxDeliveries: withDefault(
+    "N",
+    integer(1, 15),
+    "5",
+    "a message delivered more often than this before is a dead letter",
+  ),
+  ...CONSUMER_OPTIONS,
+};
+
+/** What a consumer of one queue adds. */
+export interface Work<T> {
+  readonly script: string;
+  /** Its announcements are `<stream>.<handled>` and `<stream>.dead`. */
+  readonly stream: string;
+  readonly handled: string;
+  readonly queue: (type: QueueType) => Queue;
+  /** Queues it publishes to. */
+  readonly publishesTo?: readonly Queue[];
+  /** Throws an error that says why when the delivery can't be decoded. */
+  readonly decode: (delivery: Delivery) => T;
+  /** Does the work, and says what has been done: the fields of its announcement. */
+  readonly handle: (item: T, job: Job) => Promise<Record<string, unknown>>;
+  /** Added to the lines of the summary. */
+  readonly statistics?: () => string;
+}
+
+/** What the work on one delivery needs. */
+export interface Job {
+  readonly delivery: Delivery;
+  /** The consumer's name. */
+  readonly name: string;
+  /** 1 for the first delivery. */
+  readonly attempt: number;
+  readonly publisher: Publisher;
+}
+
+type ConsumerOptions = typeof CONSUMER_OPTIONS & Partial<typeof WORKER_OPTIONS>;
+
+/**
+ * Works until Ctrl-C or the idle time ends it.
+ *
+ * @throws {FailedError} If there is no broker, or it refuses.
+ */
+export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Promise<void> {
+  const { values, out, signal } = script;
+  const name = values.name ?? `w${Deno.pid}`;
+  const queue = job.queue(values.queueType);
+  const { queue: queueName } = queue;
+  const counts = { handled: 0, duplicates: 0, dead: 0 };
+  const seen = new RecentIds(REMEMBERED_IDS);
+
+  const options = { out, signal, name: `${job.script} ${name}` };
+  await using connection = await Connection.open(brokerAddress(values.url), "consume", options);
+  using publisher = await Publisher.open(
+    connection,
+    [...job.publishesTo ?? [], deadQueue(queueName)],
+    { returned: "declare" },
+  );
+  using announcer = new Announcer(connection, job.script, name);
+
+  const handle = async (delivery: Delivery): Promise<Verdict> => {
+    const { messageId } = delivery;
+    if (messageId !== undefined && seen.has(messageId)) {
+      counts.duplicates++;
+      return "ack";
+    }
+    const before = deliveriesBefore(delivery);
+    if (before > (values.maxDeliveries ?? Infinity)) {
+      return { dead: `delivered ${before} times before, and never acknowledged` };
+    }
+    let item: T;
+    try {
+      item = job.decode(delivery);
+    } catch (error) {
+      return { dead: reasonOf(error) };
+    }
+    const done = await job.handle(item, { delivery, name, attempt: before + 1, publisher });
+    counts.handled++;
+    if (messageId !== undefined) seen.add(messageId);
+    announcer.announce(`${job.stream}.${job.handled}`, () => ({
+      id: messageId,
+      ...done,
+      totals: { ...counts },
+    }));
+    return "ack";
+  };
+
+  await consume(connection, queue, handle, {
+    prefetch: values.prefetch,
+    dead: publisher,
+    signal,
+    idleAfter: values.exitWhenIdle,
+    onReady: () =>
+      out.event(
+        { event: "ready", pid: Deno.pid, name },
+        () => `${name} takes from ${queueName}, ${values.prefetch} at a time; Ctrl-C stops`,
+      ),
+    onDead: ({ messageId }, reason) => {
+      counts.dead++;
+      const id = messageId ?? null;
+      out.problem(
+        { event: "dead", queue: queueName, id, reason },
+        () => `${messageId ?? "A message without id"} moved to ${queueName}.dead: ${reason}`,
+      );
+      announcer.announce(
+        `${job.stream}.dead`,
+        () => ({ id, queue: queueName, reason, totals: { ...counts } }),
+      );
+    },
+  });
+  out.summary({ event: "summary", ...counts }, () => {
+    const { handled, duplicates, dead } = counts;
+    return `${name}: ${handled} handled, ${duplicates} duplicates, ${dead} dead letters` +
+      (job.statistics && handled > 0 ? `\n${job.statistics()}` : "");
+  });
+}
+
+/** Remembers the latest ids. */
+class RecentIds {
+  readonly #limit: number;
+  /** In the order of adding. */
+  readonly #ids = new Set<string>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id);
+  }
+
+  add(id: string): void {
+    this.#ids.add(id);
+    if (this.#ids.size > this.#limit) {
+      for (const oldest of this.#ids) {
+        this.#ids.delete(oldest);
+        break;
+      }
+    }
+  }
+}
