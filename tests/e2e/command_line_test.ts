@@ -1,0 +1,221 @@
+import assert from "node:assert/strict";
+import { e2e, eventsOf, eventually, rowOf, summaryOf, ticketsCsv, Vhost } from "./harness.ts";
+
+/** What must end with exit code 2 and one line that says what is wrong. */
+const MISUSE: { args: string[]; input?: string; says: RegExp }[] = [
+  { args: ["--colour"], says: /--colour.*Accepted: .*--file.*--help/ },
+  { args: ["surplus"], says: /"surplus"/ },
+  { args: ["--interval", "5"], says: /--interval must be a time like .*"5"/ },
+  { args: ["--interval"], says: /--interval/ },
+  { args: ["--interval", "1s", "--speed", "2"], says: /--interval and --speed/ },
+  { args: ["--speed", "0"], says: /--speed must be a number above 0/ },
+  { args: ["--limit", "0"], says: /--limit must be a whole number of at least 1/ },
+  { args: ["--skip", "1.5"], says: /--skip must be a whole number/ },
+  { args: ["--run", "a/b"], says: /--run must be/ },
+  { args: ["--format", "xml"], says: /--format must be json or text/ },
+  { args: ["--delimiter", ";;"], says: /--delimiter must be one character/ },
+  { args: ["--queue-type", "stream"], says: /--queue-type must be quorum or classic/ },
+  { args: ["--url", "http://localhost"], says: /must look like amqp:/ },
+  { args: ["--url", "amqp://u:secret@example.org"], says: /AMQP_HOST=example\.org:5672/ },
+  { args: ["--loop", "--file", "-"], input: "", says: /--loop/ },
+  { args: ["--columns", "shoe=size"], says: /"shoe".*submitted, name, category/ },
+  { args: ["--file", "data/none.csv"], says: /data\/none\.csv.*no such file/ },
+  { args: ["--file", "data"], says: /folder/ },
+  {
+    args: ["--file", "/etc/hostname"],
+    says: /cat \/etc\/hostname \| deno task helpdesk:produce --file -/,
+  },
+  { args: ["--file", "-"], input: "", says: /empty/ },
+  { args: ["--file", "-"], input: "\ufeff\r\n\r\n", says: /empty/ },
+  {
+    args: ["--file", "-"],
+    input: "Date_Time,First_Name,Help_Request\n",
+    says: /header but no rows/,
+  },
+  {
+    args: ["--file", "-"],
+    input: "Date_Time,Help_Request\n1,2\n",
+    says: /no column for name.*First_Name/,
+  },
+  { args: ["--file", "-"], input: '"Date_Time\n1,2\n', says: /header/ },
+];
+
+e2e("misuse is one line, exit 2, and nothing is published", async () => {
+  await using vhost = await Vhost.create();
+  await using connection = await vhost.connect();
+  for (const { args, input, says } of MISUSE) {
+    const process = vhost.start("helpdesk:produce", args, input === undefined ? {} : { input });
+    const { code, stderr } = await process.ended;
+    const shown = `${args.join(" ")}: ${stderr}`;
+    assert.equal(code, 2, shown);
+    assert.match(stderr, says, shown);
+    assert.equal(stderr.trimEnd().split("\n").length, 1, shown);
+    assert.doesNotMatch(stderr, /secret/, shown);
+    assert.deepEqual(eventsOf(process, "published"), [], shown);
+  }
+  assert.equal((await connection.inspect("help_queue"))?.ready ?? 0, 0);
+});
+
+e2e("malformed rows are told and skipped, --strict stops at the first", async () => {
+  await using vhost = await Vhost.create();
+  const input = "\ufeffdate_time,HELP_REQUEST,first_name,Extra\r\n" +
+    '2/14/23 10:15,A,"Lee, Ana",x\r\n' +
+    "\r\n" +
+    "2/30/23 10:15,A,Eve,x\r\n" +
+    '2/14/23 10:15,B,"Eve,x\r\n' +
+    "2/14/23 10:15,B,Eve\r\n" +
+    "2/14/23 10:15,B,Max,";
+  const args = ["--file", "-", "--interval", "0", "--run", "r"];
+  const all = await vhost.run("helpdesk:produce", args, { input });
+  assert.equal(all.code, 2);
+  assert.deepEqual(eventsOf(all, "published").map(rowOf), [1, 5]);
+  assert.deepEqual(eventsOf(all, "rejected").map(({ line }) => line), [4, 5, 6]);
+  const { rows, rejected, confirmed, nextRow } = all.summary;
+  assert.deepEqual({ rows, rejected, confirmed, nextRow }, {
+    rows: 5,
+    rejected: 3,
+    confirmed: 2,
+    nextRow: 6,
+  });
+  const strict = await vhost.run("helpdesk:produce", [...args, "--strict"], { input });
+  assert.equal(strict.code, 2);
+  assert.deepEqual(eventsOf(strict, "published").map(rowOf), [1]);
+  assert.equal(eventsOf(strict, "rejected").length, 1);
+});
+
+e2e("--dry-run needs no broker and sends nothing", async () => {
+  await using vhost = await Vhost.create();
+  const dry = await vhost.run("helpdesk:produce", ["--dry-run", "--interval", "0"], {
+    env: { AMQP_URL: "amqp://localhost:1" },
+  });
+  assert.equal(dry.code, 0, dry.stderr);
+  const { rows, published, confirmed } = dry.summary;
+  assert.deepEqual({ rows, published, confirmed }, { rows: 125, published: 125, confirmed: 0 });
+});
+
+e2e("without a broker: ten seconds of trying, then one line without the password", async () => {
+  await using vhost = await Vhost.create();
+  const env = { AMQP_URL: "amqp://guest:secret@localhost:5674" };
+  const tasks = ["helpdesk:produce", "helpdesk:work"].map((task) => vhost.start(task, [], { env }));
+  for (const { code, stderr } of await Promise.all(tasks.map(({ ended }) => ended))) {
+    assert.equal(code, 1);
+    assert.match(stderr, /^No RabbitMQ at localhost:5674 .*deno task broker.*\n$/);
+    assert.doesNotMatch(stderr, /secret/);
+  }
+});
+
+e2e("a wrong password or vhost is told at once", async () => {
+  await using vhost = await Vhost.create();
+  for (const url of ["amqp://guest:secret@localhost:5672", "amqp://localhost:5672/nowhere"]) {
+    const { code, stderr } = await vhost.start("helpdesk:work", ["--url", url]).ended;
+    assert.equal(code, 1);
+    assert.match(stderr, /^RabbitMQ at localhost:5672 refuses user "guest" on vhost.*\n$/);
+    assert.doesNotMatch(stderr, /secret/);
+  }
+});
+
+e2e("a second Ctrl-C more than a second later ends at once with 130", async () => {
+  await using vhost = await Vhost.create();
+  const worker = await vhost.start("helpdesk:work", ["--handle", "10m"]).ready();
+  await vhost.run("helpdesk:produce", ["--file", "-"], { input: ticketsCsv(1) });
+  await using connection = await vhost.connect();
+  await eventually(
+    "the worker to take it",
+    async () => (await connection.inspect("help_queue"))?.ready === 0,
+  );
+  const first = performance.now();
+  const timer = setInterval(() => worker.kill("INT"), 50);
+  const { code } = await worker.ended;
+  clearInterval(timer);
+  assert.equal(code, 130);
+  assert.ok(performance.now() - first > 1000, "the second within a second counted");
+});
+
+e2e("--log appends the lines that --json prints", async () => {
+  await using vhost = await Vhost.create();
+  const name = `test-${crypto.randomUUID().slice(0, 8)}`;
+  const path = `logs/helpdesk_worker-${name}.jsonl`;
+  try {
+    await vhost.run("helpdesk:produce", ["--file", "-", "--interval", "0"], {
+      input: ticketsCsv(3),
+    });
+    const args = ["--handle", "0", "--exit-when-idle", "500ms", "--name", name, "--log"];
+    const first = await vhost.run("helpdesk:work", args);
+    const second = await vhost.run("helpdesk:work", [...args, "--quiet"]);
+    const logged = (await Deno.readTextFile(path)).trimEnd().split("\n").map((line) =>
+      JSON.parse(line)
+    );
+    assert.deepEqual(logged.slice(0, first.events.length), first.events);
+    assert.equal(logged.length, first.events.length + 2);
+    assert.deepEqual(second.events.map(({ event }) => event), ["summary"]);
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+e2e("a reader that has seen enough ends the script without an error", async () => {
+  await using vhost = await Vhost.create();
+  const { code, stdout, stderr } = await new Deno.Command("bash", {
+    args: [
+      "-c",
+      "set -o pipefail; deno task --quiet helpdesk:produce --interval 20ms --json | head -n 3",
+    ],
+    env: { AMQP_URL: vhost.url, NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder();
+  assert.equal(text.decode(stdout).trimEnd().split("\n").length, 3);
+  assert.equal(code, 0, text.decode(stderr));
+});
+
+e2e("`queues` lists, empties and deletes", async () => {
+  await using vhost = await Vhost.create();
+  await vhost.run("helpdesk:produce", ["--file", "-", "--interval", "0"], { input: ticketsCsv(3) });
+  const list = vhost.start("queues");
+  await list.ended;
+  const [help] = eventsOf(list, "queue");
+  assert.deepEqual(help, {
+    event: "queue",
+    queue: "help_queue",
+    ready: 3,
+    unacknowledged: help?.unacknowledged,
+    consumers: 0,
+  });
+  const purge = vhost.start("queues", ["--purge", "help_queue"]);
+  assert.equal((await purge.ended).code, 0);
+  assert.deepEqual(purge.events, [{ event: "purged", queue: "help_queue", messages: 3 }]);
+  const remove = vhost.start("queues", ["--delete", "help_queue"]);
+  await remove.ended;
+  assert.deepEqual(remove.events, [{ event: "deleted", queue: "help_queue", messages: 0 }]);
+  const missing = await vhost.start("queues", ["--delete", "help_queue"]).ended;
+  assert.deepEqual([missing.code, missing.stderr], [2, "There is no queue help_queue\n"]);
+});
+
+e2e("every task has a complete --help", async () => {
+  for (const task of ["helpdesk:produce", "helpdesk:work", "helpdesk:replies", "queues", "demo"]) {
+    const { code, stdout } = await new Deno.Command("deno", {
+      args: ["task", "--quiet", task, "--help"],
+      env: { NO_COLOR: "1", DENO_NO_PROMPT: "1" },
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assert.equal(code, 0);
+    assert.match(text, new RegExp(`Usage: deno task ${task} `));
+    for (const flag of ["--url", "--json", "--log", "--quiet", "--help"]) {
+      assert.ok(text.includes(`\n  ${flag}`), `${task} ${flag}`);
+    }
+  }
+});
+
+e2e("the summary of an unread producer says what was stopped", async () => {
+  await using vhost = await Vhost.create();
+  const producer = await vhost.start("helpdesk:produce", ["--interval", "1h"]).ready();
+  await producer.until((events) => events.some(({ event }) => event === "published"));
+  await producer.kill("TERM");
+  const { code } = await producer.ended;
+  const { rows, confirmed, nextRow } = summaryOf(producer);
+  assert.deepEqual({ code, rows, confirmed, nextRow }, {
+    code: 0,
+    rows: 1,
+    confirmed: 1,
+    nextRow: 2,
+  });
+});
