@@ -8,8 +8,8 @@
  * Needs the network for the broker, `data/` to read, `logs/` to write with `--log`.
  */
 import { parseLocalTime } from "../shared/local_time.ts";
-import { CATEGORIES, check, type Format, Ticket, ticketText } from "../shared/messages.ts";
-import { type Outgoing, replay, type Stream } from "../shared/replay.ts";
+import { CATEGORIES, check, Ticket, ticketMessages } from "../shared/messages.ts";
+import { replay, type Stream } from "../shared/replay.ts";
 import { replayOptions } from "../shared/replay_options.ts";
 import { run } from "../shared/script.ts";
 import { HELP_QUEUE, sharedQueue } from "../shared/topology.ts";
@@ -37,11 +37,5 @@ export const TICKETS: Stream<Ticket> = {
   line: ({ submitted, name, category }) =>
     `${submitted.replace("T", " ")}  ${name}: ${CATEGORIES[category]}`,
 };
-
-function ticketMessages(ticket: Ticket, format: Format): Outgoing[] {
-  return format === "text"
-    ? [{ queue: HELP_QUEUE, body: ticketText(ticket) }]
-    : [{ queue: HELP_QUEUE, body: JSON.stringify(ticket), contentType: "application/json" }];
-}
 
 if (import.meta.main) await run(usage, (script) => replay(script, TICKETS));

@@ -5,10 +5,21 @@
  */
 import { z } from "zod";
 import { bytesOf, type Delivery } from "./dead_letters.ts";
+import { HELP_QUEUE, TASK_QUEUE } from "./topology.ts";
 import { formatClassTime, formatLocalTime, parseLocalTime } from "./local_time.ts";
 
 /** How a producer writes its messages. */
 export type Format = "json" | "text";
+
+/** A message that a row makes, before it has its id. */
+export interface Outgoing {
+  readonly queue: string;
+  /** Set where a row makes several messages: part of the id. */
+  readonly channel?: string;
+  readonly body: string;
+  /** Left out for text as older programs send it. */
+  readonly contentType?: string;
+}
 
 /** A recorded time, normalised to local ISO 8601. */
 const recordedTime = z.string().transform((text, context) => {
@@ -62,6 +73,13 @@ export function check<T>(schema: z.ZodType<T>, value: unknown): T {
   throw new RangeError(issue?.code === "invalid_type" && at ? `${at}: ${message}` : message);
 }
 
+/** The message of a ticket. */
+export function ticketMessages(ticket: Ticket, format: Format): Outgoing[] {
+  return format === "text"
+    ? [{ queue: HELP_QUEUE, body: ticketText(ticket) }]
+    : [{ queue: HELP_QUEUE, body: JSON.stringify(ticket), contentType: "application/json" }];
+}
+
 /** The ticket as older programs send it: `[2/14/23 10:15, Adam, A]`. */
 export function ticketText({ submitted, name, category }: Ticket): string {
   return `[${formatClassTime(parseLocalTime(submitted))}, ${name}, ${category}]`;
@@ -91,6 +109,17 @@ export function decodeReply(delivery: Delivery): Reply {
   );
 }
 
+/** The message of a task: its text, as the text format without a content type like the tutorials' programs. */
+export function taskMessages(task: string, format: Format): Outgoing[] {
+  const message = { queue: TASK_QUEUE, body: task };
+  return [format === "text" ? message : { ...message, contentType: "text/plain" }];
+}
+
+/** @throws {RangeError} If the delivery is no task: a task is any text. */
+export function decodeTask(delivery: Delivery): string {
+  return textOf(delivery);
+}
+
 /** The JSON of a body; `fromText` reads what came without saying that it is JSON. */
 function decode(delivery: Delivery, fromText: (text: string) => unknown): unknown {
   const { body, contentType } = delivery;
@@ -99,11 +128,13 @@ function decode(delivery: Delivery, fromText: (text: string) => unknown): unknow
     if (Buffer.isBuffer(body)) throw new RangeError("the body is not JSON");
     return body;
   }
-  let text: string;
+  return fromText(textOf(delivery));
+}
+
+function textOf(delivery: Delivery): string {
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytesOf(delivery));
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytesOf(delivery));
   } catch {
     throw new RangeError("the body is not UTF-8 text");
   }
-  return fromText(text);
 }

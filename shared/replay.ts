@@ -8,7 +8,7 @@ import { offerAdminSite } from "./admin_site.ts";
 import { brokerAddress } from "./broker_url.ts";
 import { Connection } from "./connection.ts";
 import { type Row, RowReader, type Source } from "./csv_replay.ts";
-import type { Format } from "./messages.ts";
+import type { Format, Outgoing } from "./messages.ts";
 import { type Pace, Schedule, waitUntil } from "./pace.ts";
 import { Progress } from "./progress.ts";
 import { Publisher } from "./publisher.ts";
@@ -17,16 +17,6 @@ import type { Script } from "./script.ts";
 import { Sender } from "./sender.ts";
 import type { Queue, QueueType } from "./topology.ts";
 import { Announcer } from "./watch.ts";
-
-/** One message of a row, before it has its id. */
-export interface Outgoing {
-  readonly queue: string;
-  /** Set where a row makes several messages: part of the id. */
-  readonly channel?: string;
-  readonly body: string;
-  /** Left out for text as older programs send it. */
-  readonly contentType?: string;
-}
 
 /** What a stream's producer adds. */
 export interface Stream<T> extends Source<T> {
@@ -38,8 +28,8 @@ export interface Stream<T> extends Source<T> {
   readonly queues: (type: QueueType) => Queue[];
   /** Time between rows unless a flag says otherwise, in milliseconds. */
   readonly intervalMs: number;
-  /** Recorded time of a row, in milliseconds. */
-  readonly time: (item: T) => number;
+  /** Recorded time of a row, in milliseconds; left out where rows have none. */
+  readonly time?: (item: T) => number;
   readonly messages: (item: T, format: Format) => Outgoing[];
   /** A row in words. */
   readonly line: (item: T) => string;
@@ -62,7 +52,7 @@ const CLOCK = { now: () => performance.now(), sleep: delay };
  */
 export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>): Promise<number> {
   const { values, out, signal } = script;
-  const pace = paceOf(values, stream.intervalMs);
+  const pace = paceOf(values, stream);
   const run = values.run ?? crypto.randomUUID().slice(0, 8);
   const reader = new RowReader(stream, { ...values, run, task: stream.task, signal });
   const rows = reader.rows();
@@ -98,7 +88,7 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
     if (row.run !== pass) schedule.nextPass();
     pass = row.run;
     if ("item" in row) {
-      await waitUntil(schedule.due(stream.time(row.item)), CLOCK, signal);
+      await waitUntil(schedule.due(stream.time?.(row.item)), CLOCK, signal);
       await publisher?.room(signal);
       if (signal.aborted || sender.refused !== undefined) return false;
       sender.send({ run: row.run, row: row.row }, row.item);

@@ -59,10 +59,16 @@ export type ReplayOptions = ReturnType<typeof replayOptions>;
 /**
  * The pace that the flags ask for.
  *
- * @param interval Time between rows when no flag says so, in milliseconds.
- * @throws {UsageError} If flags exclude each other.
+ * @param stream Its time between rows when no flag says so, in milliseconds; whether rows have recorded times.
+ * @throws {UsageError} If flags exclude each other, or the recorded pace of rows without times is asked for.
  */
-export function paceOf(values: Values<ReplayOptions>, interval: number): Pace {
+export function paceOf(
+  values: Values<ReplayOptions>,
+  stream: { intervalMs: number; time?: unknown },
+): Pace {
+  if (values.speed !== undefined && stream.time === undefined) {
+    throw new UsageError("--speed needs recorded times, and these rows have none: give --interval");
+  }
   if (values.interval !== undefined && values.speed !== undefined) {
     throw new UsageError("--interval and --speed exclude each other: give one of them");
   }
@@ -70,7 +76,7 @@ export function paceOf(values: Values<ReplayOptions>, interval: number): Pace {
     throw new UsageError("--loop can't begin again with standard input: give a file");
   }
   return values.speed === undefined
-    ? { intervalMs: values.interval ?? interval }
+    ? { intervalMs: values.interval ?? stream.intervalMs }
     : { speed: values.speed };
 }
 

@@ -6,16 +6,16 @@ import type { Row } from "./csv_replay.ts";
 import { reasonOf } from "./errors.ts";
 import type { Output } from "./output.ts";
 import type { Message, Publisher } from "./publisher.ts";
-import type { Outgoing, Stream } from "./replay.ts";
+import type { Stream } from "./replay.ts";
 import { type Place, Tally } from "./tally.ts";
 import type { Announcer } from "./watch.ts";
-import type { Format } from "./messages.ts";
+import type { Format, Outgoing } from "./messages.ts";
 
 /** A rejected row is shown up to so many characters. */
 const MAX_SHOWN = 500;
 
 export interface SenderOptions<T> {
-  readonly stream: Stream<T>;
+  readonly stream: Pick<Stream<T>, "task" | "script" | "key" | "messages" | "line">;
   readonly out: Output;
   readonly format: Format;
   /** Where the replay begins. */

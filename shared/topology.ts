@@ -19,6 +19,7 @@ export interface Queue {
 /** The queues that producers fill and consumers read. */
 export const HELP_QUEUE = "help_queue";
 export const HELP_REPLIES = "help_replies";
+export const TASK_QUEUE = "task_queue";
 
 /** The topic exchange on which scripts announce what they do; transient, and nobody has to listen. */
 export const WATCH_EXCHANGE = "watch";
@@ -61,6 +62,6 @@ export function deadQueue(queue: string): Queue {
 
 /** Every queue of the collection, for `deno task queues`. */
 export function allQueues(type: QueueType): Queue[] {
-  const read = [sharedQueue(HELP_QUEUE, type), repliesQueue()];
+  const read = [sharedQueue(HELP_QUEUE, type), repliesQueue(), sharedQueue(TASK_QUEUE, type)];
   return [...read, ...read.map(({ queue }) => deadQueue(queue))];
 }

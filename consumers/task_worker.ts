@@ -1,0 +1,58 @@
+/**
+ * A worker of the work queue: takes tasks from `task_queue`, works a second for every dot, and only then
+ * acknowledges. One task at a time, so a busy worker is not given the next one while another is idle.
+ *
+ *     deno task tasks:work
+ *     deno task tasks:work --name ann --dot 250ms
+ *
+ * Needs the network for the broker, `logs/` to write with `--log`.
+ */
+import { delay } from "../shared/abort.ts";
+import { decodeTask } from "../shared/messages.ts";
+import { duration, withDefault } from "../shared/options.ts";
+import { run } from "../shared/script.ts";
+import { sharedQueue, TASK_QUEUE } from "../shared/topology.ts";
+import { work, WORKER_OPTIONS } from "../shared/worker.ts";
+
+const usage = {
+  task: "tasks:work",
+  script: "task_worker",
+  summary: "Takes tasks from task_queue, one at a time, and works a second for every dot.\n" +
+    "Any number of workers share the tasks; what a dead one held goes to another.",
+  options: {
+    dot: withDefault("TIME", duration, "1s", "work for every dot in a task; 0 for none"),
+    ...WORKER_OPTIONS,
+  },
+};
+
+/** The work that a task asks for, in seconds: so much for every dot. */
+export function secondsOf(task: string, dotMs: number): number {
+  return (task.split(".").length - 1) * dotMs / 1000;
+}
+
+if (import.meta.main) {
+  await run(usage, (script) => {
+    const { out, values } = script;
+    return work(script, {
+      script: usage.script,
+      stream: "tasks",
+      handled: "done",
+      queue: (type) => sharedQueue(TASK_QUEUE, type),
+      decode: decodeTask,
+      async handle(text, { delivery: { messageId, redelivered }, name: worker }) {
+        const seconds = secondsOf(text, values.dot);
+        const again = redelivered ? out.paint("yellow", "  (redelivered)") : "";
+        out.line(`${out.paint("cyan", worker)}  ${text}  ${seconds} s${again}`);
+        const started = performance.now();
+        await delay(seconds * 1000);
+        const took = ((performance.now() - started) / 1000).toFixed(1);
+        const task = { worker, id: messageId ?? null, text, seconds, redelivered };
+        out.event(
+          { event: "task", ...task },
+          () => `${out.paint("cyan", worker)}  done in ${took} s`,
+        );
+        return task;
+      },
+    });
+  });
+}
