@@ -35,27 +35,13 @@ export interface BrokerAddress {
 export function brokerAddress(url: string | undefined): BrokerAddress {
   const list = url ?? (Deno.env.get("AMQP_URL") || DEFAULT_URL);
   const nodes = list.split(",").map((part) => readUrl(part.trim()));
-  const [first] = nodes as [URL, ...URL[]];
-  const same = (node: URL) =>
-    ["protocol", "username", "password", "pathname"].every((key) =>
-      node[key as keyof URL] === first[key as keyof URL]
-    );
-  if (!nodes.every(same)) {
+  const [first, ...others] = nodes.map(({ host: _, ...access }) => access);
+  if (!first || others.some((other) => JSON.stringify(other) !== JSON.stringify(first))) {
     throw new UsageError(
       "The broker's URLs may differ in host and port only: same user, same vhost",
     );
   }
-  const tls = first.protocol === "amqps:";
-  return {
-    hosts: nodes.map((node) => ({
-      hostname: node.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: Number(node.port || (tls ? 5671 : 5672)),
-    })),
-    username: decode(first.username) || "guest",
-    password: decode(first.password) || "guest",
-    vhost: decode(first.pathname.slice(1)) || "/",
-    tls,
-  };
+  return { ...first, hosts: nodes.map(({ host }) => host) };
 }
 
 /** The nodes as text, without user and password. */
@@ -88,7 +74,9 @@ export async function requireNetPermission(address: BrokerAddress): Promise<void
   }
 }
 
-function readUrl(part: string): URL {
+type Host = BrokerAddress["hosts"][number];
+
+function readUrl(part: string): Omit<BrokerAddress, "hosts"> & { host: Host } {
   let url: URL | undefined;
   try {
     url = new URL(part);
@@ -96,13 +84,25 @@ function readUrl(part: string): URL {
     // Told below, without the text: it may hold a password.
   }
   if (
-    !url || !/^amqps?:$/.test(url.protocol) || url.hostname === "" || url.pathname.includes("/", 1)
+    !url || !/^amqps?:$/.test(url.protocol) || url.hostname === "" ||
+    url.pathname.includes("/", 1) ||
+    url.search !== "" || url.hash !== ""
   ) {
     throw new UsageError(
       "The broker's URL (--url or AMQP_URL) must look like amqp://user:password@host:port/vhost",
     );
   }
-  return url;
+  const tls = url.protocol === "amqps:";
+  return {
+    host: {
+      hostname: url.hostname.replace(/^\[(.*)\]$/, "$1"),
+      port: Number(url.port || (tls ? 5671 : 5672)),
+    },
+    username: decode(url.username) || "guest",
+    password: decode(url.password) || "guest",
+    vhost: decode(url.pathname.slice(1)) || "/",
+    tls,
+  };
 }
 
 function decode(part: string): string {

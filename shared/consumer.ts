@@ -5,6 +5,7 @@
 import { delay, unlessAborted } from "./abort.ts";
 import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
 import { deadLetter, type Delivery } from "./dead_letters.ts";
+import { Inbox } from "./inbox.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Queue } from "./topology.ts";
 
@@ -118,42 +119,4 @@ async function settle(
   }
   // On a lost channel nothing can be acknowledged: the broker delivers the message again.
   if (channel.active) channel.basicAck({ deliveryTag: delivery.deliveryTag });
-}
-
-/** Deliveries that wait for the handler. */
-class Inbox {
-  /** Whether the idle time ended it. */
-  idle = false;
-  #waiting: Delivery[] = [];
-  #ended = false;
-  #wake: () => void = () => {};
-
-  put(delivery: Delivery): void {
-    this.#waiting.push(delivery);
-    this.#wake();
-  }
-
-  /** Hands out no more; returns what came and nobody has taken. */
-  end(): Delivery[] {
-    this.#ended = true;
-    this.#wake();
-    return this.#waiting;
-  }
-
-  /** The next delivery; `undefined` when it has ended or nothing came for `idleAfter` milliseconds. */
-  async take(idleAfter: number | undefined): Promise<Delivery | undefined> {
-    if (!this.#ended && this.#waiting.length === 0) {
-      await new Promise<void>((resolve) => {
-        const timer = idleAfter === undefined ? undefined : setTimeout(() => {
-          this.idle = true;
-          resolve();
-        }, idleAfter);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-    return this.#ended || this.idle ? undefined : this.#waiting.shift();
-  }
 }

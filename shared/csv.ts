@@ -43,13 +43,14 @@ export async function* readCsv(
   let rest = "";
   for await (const piece of pieces(source)) {
     rest += decoder.decode(piece, { stream: true });
-    const end = Math.max(rest.lastIndexOf("\n"), rest.lastIndexOf("\r"));
-    // A "\r" at the end may be half of a "\r\n".
-    if (end < 0 || (end === rest.length - 1 && rest.endsWith("\r"))) {
+    // A "\r" at the end may be half of a "\r\n": it waits for the next piece.
+    const known = rest.endsWith("\r") ? rest.slice(0, -1) : rest;
+    const end = Math.max(known.lastIndexOf("\n"), known.lastIndexOf("\r"));
+    if (end < 0) {
       parser.checkLength(rest);
       continue;
     }
-    const block = rest.slice(0, end).replace(/\r$/, rest[end] === "\n" ? "" : "\r");
+    const block = known.slice(0, end).replace(/\r$/, known[end] === "\n" ? "" : "\r");
     rest = rest.slice(end + 1);
     parser.checkLength(rest);
     yield parser.records(block.split(/\r\n|\n|\r/), false);

@@ -5,13 +5,21 @@
 import { unlessAborted } from "./abort.ts";
 import { type CsvRecord, readCsv } from "./csv.ts";
 import { reasonOf, UsageError } from "./errors.ts";
+import type { Output } from "./output.ts";
 import type { Place } from "./tally.ts";
 
-/** One data row: read, or rejected with a reason. */
-export type Row<T> =
-  & Place
-  & { readonly line: number }
-  & ({ readonly item: T } | { readonly reason: string; readonly text: string });
+/** A rejected row is shown up to so many characters. */
+const MAX_SHOWN = 500;
+
+/** A data row that could not be read. */
+export interface RejectedRow extends Place {
+  readonly line: number;
+  readonly reason: string;
+  readonly text: string;
+}
+
+/** One data row: read, or rejected. */
+export type Row<T> = (Place & { readonly line: number; readonly item: T }) | RejectedRow;
 
 /** A stream's columns: our name for each, and the header names that are taken for it. */
 export type Columns = Record<string, readonly string[]>;
@@ -76,14 +84,19 @@ export class RowReader<T> {
     for (let pass = 1, good = true; good && (pass === 1 || loop); pass++) {
       good = false;
       const blocks = this.#pass(pass === 1 ? run : `${run}.${pass}`);
-      while (true) {
-        const next = await unlessAborted(blocks.next(), signal);
-        if (!next) return;
-        if (next.done) break;
-        for (const row of next.value) {
-          good ||= "item" in row;
-          if (pass > 1 || row.row > skip) yield row;
+      try {
+        while (true) {
+          const next = await unlessAborted(blocks.next(), signal);
+          if (!next) return;
+          if (next.done) break;
+          for (const row of next.value) {
+            good ||= "item" in row;
+            if (pass > 1 || row.row > skip) yield row;
+          }
         }
+      } finally {
+        // A read of silent standard input may never end.
+        await unlessAborted(blocks.return(undefined), signal);
       }
     }
   }
@@ -129,13 +142,25 @@ export class RowReader<T> {
   }
 }
 
+/** Tells of a row that could not be read. */
+export function reportRejected(out: Output, { line, reason, text }: RejectedRow): void {
+  const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+  out.problem(
+    { event: "rejected", line, reason, text: shown },
+    () => `Line ${line} rejected, ${reason}: ${shown}`,
+  );
+}
+
 /** Opens a file, or standard input. Outside `data/` Deno asks for the permission in a terminal. */
 async function openFile(path: string, task: string) {
   if (path === "-") return { bytes: Deno.stdin.readable, size: undefined };
   try {
     const file = await Deno.open(fromHere(path));
     const { isDirectory, isFile, size } = await file.stat();
-    if (isDirectory) throw new Error("it is a folder");
+    if (isDirectory) {
+      file.close();
+      throw new Error("it is a folder");
+    }
     return { bytes: file.readable, size: isFile ? size : undefined };
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
@@ -151,7 +176,8 @@ async function openFile(path: string, task: string) {
 
 /** `deno task` changes to the project's folder; a relative path means the folder where it was typed. */
 function fromHere(path: string): string {
-  const folder = Deno.env.get("INIT_CWD");
+  const { state } = Deno.permissions.querySync({ name: "env", variable: "INIT_CWD" });
+  const folder = state === "granted" ? Deno.env.get("INIT_CWD") : undefined;
   return !folder || /^([/\\]|[A-Za-z]:)/.test(path) ? path : `${folder}/${path}`;
 }
 

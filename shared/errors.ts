@@ -12,6 +12,11 @@ export class FailedError extends Error {
   override name = "FailedError";
 }
 
+/** What was typed may be a URL in the wrong place: user and password don't belong into an error. */
+export function withoutPassword(text: string): string {
+  return text.replace(/(amqps?:\/\/)[^\s"]*@/gi, "$1…@");
+}
+
 /** The text of any thrown value. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -25,9 +25,10 @@ export function parseLocalTime(text: string): number {
   ) => Number(part ?? 0));
   const millisecond = Number((parts[6] ?? "0").padEnd(3, "0"));
   const fullYear = us && year < 100 ? 2000 + year : year;
-  const time = Date.UTC(fullYear, month - 1, day, hour, minute, second, millisecond);
-  const date = new Date(time);
-  // Date.UTC rolls over: 2/30 would become 3/2.
+  // Date.UTC takes the years 0 to 99 for 1900 to 1999.
+  const date = new Date(Date.UTC(2000, 0, 1, hour, minute, second, millisecond));
+  const time = date.setUTCFullYear(fullYear, month - 1, day);
+  // What doesn't exist rolls over: 2/30 would become 3/2.
   const same = date.getUTCMonth() === month - 1 && date.getUTCDate() === day &&
     date.getUTCHours() === hour && date.getUTCMinutes() === minute &&
     date.getUTCSeconds() === second;
@@ -40,13 +41,22 @@ export function formatLocalTime(time: number): string {
   return new Date(time).toISOString().replace(/(\.000)?Z$/, "");
 }
 
-/** Writes a recorded time as the class's files do: `2/14/23 10:15`, seconds only where there are some. */
-export function formatClassTime(time: number): string {
+/**
+ * Writes a recorded time as the class's files do: `2/14/23 10:15`, seconds only where there are some; with
+ * `padded` `05/22/21 12:34:10`. Years beyond 20xx get their four digits.
+ */
+export function formatClassTime(
+  time: number,
+  { padded = false }: { padded?: boolean } = {},
+): string {
   const date = new Date(time);
+  const year = date.getUTCFullYear();
   const two = (number: number) => String(number).padStart(2, "0");
-  const seconds = date.getUTCSeconds() === 0 ? "" : `:${two(date.getUTCSeconds())}`;
-  return `${date.getUTCMonth() + 1}/${date.getUTCDate()}/${two(date.getUTCFullYear() % 100)} ` +
-    `${date.getUTCHours()}:${two(date.getUTCMinutes())}${seconds}`;
+  const some = padded ? two : String;
+  const seconds = padded || date.getUTCSeconds() !== 0 ? `:${two(date.getUTCSeconds())}` : "";
+  return `${some(date.getUTCMonth() + 1)}/${some(date.getUTCDate())}/` +
+    `${year >= 2000 && year < 2100 ? two(year % 100) : String(year).padStart(4, "0")} ` +
+    `${some(date.getUTCHours())}:${two(date.getUTCMinutes())}${seconds}`;
 }
 
 function unreadable(text: string): RangeError {

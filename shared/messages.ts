@@ -5,7 +5,8 @@
  */
 import { z } from "zod";
 import { bytesOf, type Delivery } from "./dead_letters.ts";
-import { HELP_QUEUE, TASK_QUEUE } from "./topology.ts";
+import { type Channel, CHANNELS } from "./alerts.ts";
+import { HELP_QUEUE, READING_QUEUES, TASK_QUEUE } from "./topology.ts";
 import { formatClassTime, formatLocalTime, parseLocalTime } from "./local_time.ts";
 
 /** How a producer writes its messages. */
@@ -59,6 +60,23 @@ export const Reply = z.object({
 });
 export type Reply = z.infer<typeof Reply>;
 
+/** °F that a thermometer can show: from absolute zero to far beyond any fire. */
+const Fahrenheit = z.number().min(-460).max(10_000);
+
+/** One temperature of one channel. */
+export const Reading = z.object({
+  time: recordedTime,
+  channel: z.enum(CHANNELS),
+  fahrenheit: Fahrenheit,
+});
+export type Reading = z.infer<typeof Reading>;
+
+/** A row of the smoker's CSV: a time, and for each channel a temperature or none. */
+export interface Temperatures {
+  readonly time: string;
+  readonly readings: readonly Reading[];
+}
+
 /**
  * Checks a value against a schema.
  *
@@ -109,6 +127,53 @@ export function decodeReply(delivery: Delivery): Reply {
   );
 }
 
+/** The messages of a row of temperatures: one for each channel that has one. */
+export function readingMessages({ readings }: Temperatures, format: Format): Outgoing[] {
+  return readings.map((reading) => {
+    const { time, channel, fahrenheit } = reading;
+    const message = { queue: READING_QUEUES[channel], channel };
+    return format === "text"
+      ? {
+        ...message,
+        body: `${formatClassTime(parseLocalTime(time), { padded: true })},${fahrenheit}`,
+      }
+      : { ...message, body: JSON.stringify(reading), contentType: "application/json" };
+  });
+}
+
+/** @throws {RangeError} If the delivery is no reading of this channel. */
+export function decodeReading(delivery: Delivery, channel: Channel): Reading {
+  const reading = check(
+    Reading,
+    decode(delivery, (text) => {
+      const [, time, fahrenheit] = /^\s*\(?([^,]+),([^,]+?)\)?\s*$/.exec(text) ?? [];
+      if (time === undefined) {
+        throw new RangeError("neither JSON nor a reading like 05/22/21 12:34:10,103.5");
+      }
+      return { time, channel, fahrenheit: parseFahrenheit(fahrenheit ?? "") };
+    }),
+  );
+  if (reading.channel !== channel) {
+    throw new RangeError(`a reading of ${reading.channel} in this queue`);
+  }
+  return reading;
+}
+
+/** @throws {RangeError} If the text is no decimal number. */
+export function parseFahrenheit(text: string): number {
+  const trimmed = text.trim();
+  if (!/^[+-]?(\d+\.?\d*|\.\d+)$/.test(trimmed)) {
+    throw new RangeError(`unreadable temperature ${JSON.stringify(trimmed.slice(0, 40))}`);
+  }
+  return Number(trimmed);
+}
+
+/** Run and row of a message id `<run>/<row>[/<channel>]`; nothing for the ids of other programs. */
+export function placeOf(messageId: string | undefined): { run?: string; row?: number } {
+  const [, run, row] = /^(.+?)\/(\d{1,15})(?:\/[^/]+)?$/.exec(messageId ?? "") ?? [];
+  return run === undefined || row === undefined ? {} : { run, row: Number(row) };
+}
+
 /** The message of a task: its text, as the text format without a content type like the tutorials' programs. */
 export function taskMessages(task: string, format: Format): Outgoing[] {
   const message = { queue: TASK_QUEUE, body: task };
@@ -123,12 +188,16 @@ export function decodeTask(delivery: Delivery): string {
 /** The JSON of a body; `fromText` reads what came without saying that it is JSON. */
 function decode(delivery: Delivery, fromText: (text: string) => unknown): unknown {
   const { body, contentType } = delivery;
-  if (contentType === "application/json") {
-    // The client has parsed it; bytes are left only where it could not.
-    if (Buffer.isBuffer(body)) throw new RangeError("the body is not JSON");
-    return body;
+  const isJson = contentType?.startsWith("application/json") ?? false;
+  // The client has parsed JSON, unless something about it was unusual.
+  if (isJson && !Buffer.isBuffer(body)) return body;
+  const text = textOf(delivery);
+  if (!isJson && !text.startsWith("{")) return fromText(text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new RangeError("the body is not JSON");
   }
-  return fromText(textOf(delivery));
 }
 
 function textOf(delivery: Delivery): string {

@@ -4,7 +4,7 @@
  * Strict: an unknown flag, a missing or a bad value is a {@link UsageError} that says what is accepted.
  */
 import { parseArgs } from "node:util";
-import { reasonOf, UsageError } from "./errors.ts";
+import { reasonOf, UsageError, withoutPassword } from "./errors.ts";
 
 /** One flag: `--name VALUE`, or a switch when `value` is absent. */
 export interface Option<T> {
@@ -156,7 +156,7 @@ export function parseOptions<O extends Options>(
   } catch (error) {
     const accepted = [...known.keys(), "help"].map((flag) => `--${flag}`).join(" ");
     const what = reasonOf(error).split(/\. |\n/)[0]?.replace(/\.$/, "");
-    throw new UsageError(`${what}. Accepted: ${accepted}`);
+    throw new UsageError(`${withoutPassword(what ?? "")}. Accepted: ${accepted}`);
   }
   if (usage.words === undefined && parsed.positionals.length > 0) {
     throw new UsageError(
@@ -181,7 +181,8 @@ export function parseOptions<O extends Options>(
   return { values: values as Values<O>, words: parsed.positionals };
 }
 
-function quote(text: string): string {
+function quote(typed: string): string {
+  const text = withoutPassword(typed);
   return text.length > 80 ? `${JSON.stringify(text.slice(0, 80))}…` : JSON.stringify(text);
 }
 

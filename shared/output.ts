@@ -74,14 +74,16 @@ export class Output {
   /** What went wrong: stderr. */
   error(text: string): void {
     this.flush();
-    console.error(plain(text));
+    console.error(text.split("\n").map((line) => plain(line, false)).join("\n"));
   }
 
   /** Colours a part of a line, in a terminal and unless NO_COLOR is set. */
   paint(style: "bold" | "dim" | "red" | "green" | "yellow" | "cyan", text: string): string {
-    return this.terminal && !Deno.noColor
-      ? styleText(style, text, { validateStream: false })
-      : text;
+    return this.#coloured ? styleText(style, text, { validateStream: false }) : text;
+  }
+
+  get #coloured(): boolean {
+    return this.terminal && !Deno.noColor;
   }
 
   /** Writes out what waits. */
@@ -109,7 +111,7 @@ export class Output {
     if (this.json) {
       if (printJson) this.#print(json);
     } else if (line) {
-      this.#print(line().split("\n").map(plain).join("\n"));
+      this.#print(line().split("\n").map((text) => plain(text, this.#coloured)).join("\n"));
     }
     if (this.#log) this.#append(json);
   }
@@ -153,8 +155,11 @@ function writeAll(file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Ar
   }
 }
 
-/** Text from a message can't move the cursor, colour the screen or ring the bell. */
-function plain(text: string): string {
-  // deno-lint-ignore no-control-regex -- removing them is the point; ESC of our own colours stays
-  return text.replace(/\x1b(?!\[\d{1,2}m)|[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]/g, "\ufffd");
+/** Text from a message can't move the cursor or ring the bell; colours, ours, are left where there are some. */
+function plain(text: string, coloured: boolean): string {
+  // deno-lint-ignore no-control-regex -- removing them is the point
+  const escapes = coloured ? /\x1b(?!\[\d{1,2}m)/g : /\x1b/g;
+  return text.replace(escapes, "\ufffd")
+    // deno-lint-ignore no-control-regex -- removing them is the point
+    .replace(/[\x00-\x08\x0a-\x1a\x1c-\x1f\x7f-\x9f]/g, "\ufffd");
 }

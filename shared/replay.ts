@@ -26,6 +26,8 @@ export interface Stream<T> extends Source<T> {
   readonly key: string;
   /** Declared before anything is published. */
   readonly queues: (type: QueueType) => Queue[];
+  /** What consumers remember of the queues: emptied with them by `--purge`. */
+  readonly states?: readonly Queue[];
   /** Time between rows unless a flag says otherwise, in milliseconds. */
   readonly intervalMs: number;
   /** Recorded time of a row, in milliseconds; left out where rows have none. */
@@ -120,7 +122,7 @@ async function connect<T>(
   if (asks && !values.noAdmin && !values.quiet) await offerAdminSite(address);
   const options = { out, signal, name: stream.script };
   const connection = stack.use(await Connection.open(address, "publish", options));
-  const queues = stream.queues(values.queueType);
+  const queues = [...stream.queues(values.queueType), ...(values.purge ? stream.states ?? [] : [])];
   const publisher = stack.use(await Publisher.open(connection, queues));
   if (values.purge) {
     for (const { queue } of queues) {

@@ -18,6 +18,12 @@ import type { Pace } from "./pace.ts";
 import { OUTPUT_OPTIONS } from "./script.ts";
 import { QUEUE_TYPE_OPTION } from "./topology.ts";
 
+/** How a CSV is read. */
+export const CSV_OPTIONS = {
+  columns: optional("MAP", columnMap, "other header names, as in name=Who,time=Stamp"),
+  delimiter: withDefault("CHAR", delimiter, ",", "what separates cells; tab for a tab"),
+};
+
 /** The flags of a producer; `file` and `interval` are what it does without them. */
 export function replayOptions(file: string, interval: string) {
   return {
@@ -36,8 +42,7 @@ export function replayOptions(file: string, interval: string) {
     limit: optional("N", integer(1), "stop after N rows (default all)"),
     loop: flag("begin again at the end, until Ctrl-C; not from -"),
     run: optional("ID", plainName, "name of this pass, in message ids (default random)"),
-    columns: optional("MAP", columnMap, "other header names, as in name=Who,time=Stamp"),
-    delimiter: withDefault("CHAR", delimiter, ",", "what separates cells; tab for a tab"),
+    ...CSV_OPTIONS,
     format: withDefault(
       "FORMAT",
       oneOf<Format>("json", "text"),

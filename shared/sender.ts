@@ -2,7 +2,7 @@
  * Sends the messages of rows and keeps account of them: what was published, confirmed, returned, rejected,
  * and where a stopped replay goes on.
  */
-import type { Row } from "./csv_replay.ts";
+import { type RejectedRow, reportRejected } from "./csv_replay.ts";
 import { reasonOf } from "./errors.ts";
 import type { Output } from "./output.ts";
 import type { Message, Publisher } from "./publisher.ts";
@@ -10,9 +10,6 @@ import type { Stream } from "./replay.ts";
 import { type Place, Tally } from "./tally.ts";
 import type { Announcer } from "./watch.ts";
 import type { Format, Outgoing } from "./messages.ts";
-
-/** A rejected row is shown up to so many characters. */
-const MAX_SHOWN = 500;
 
 export interface SenderOptions<T> {
   readonly stream: Pick<Stream<T>, "task" | "script" | "key" | "messages" | "line">;
@@ -63,14 +60,9 @@ export class Sender<T> {
   }
 
   /** Reports a malformed row. */
-  reject(row: Row<T> & { reason: string; text: string }): void {
+  reject(row: RejectedRow): void {
     this.tally.reject(row);
-    const { line, reason } = row;
-    const text = row.text.length > MAX_SHOWN ? `${row.text.slice(0, MAX_SHOWN)}…` : row.text;
-    this.#options.out.problem(
-      { event: "rejected", line, reason, text },
-      () => `Line ${line} rejected, ${reason}: ${text}`,
-    );
+    reportRejected(this.#options.out, row);
   }
 
   /** Prints the summary and how to go on. Returns the exit code. */

@@ -20,12 +20,26 @@ export interface Queue {
 export const HELP_QUEUE = "help_queue";
 export const HELP_REPLIES = "help_replies";
 export const TASK_QUEUE = "task_queue";
+export const ALERT_QUEUE = "alert_queue";
+
+/** The smart smoker's queues, by channel. */
+export const READING_QUEUES = {
+  "smoker": "01-smoker",
+  "food-a": "02-food-A",
+  "food-b": "02-food-B",
+} as const;
 
 /** The topic exchange on which scripts announce what they do; transient, and nobody has to listen. */
 export const WATCH_EXCHANGE = "watch";
 
 /** Replies that nobody reads must not fill the broker: the oldest go. */
 const MAX_REPLIES = 10_000;
+
+/**
+ * Readings are judged in order, so they are never given up after some deliveries. As good as no limit:
+ * RabbitMQ 3.10 takes -1 for 0, and 4.x drops after 20 without it.
+ */
+const READING_DELIVERIES = 1_000_000;
 
 const QUORUM = { "x-queue-type": "quorum" } as const;
 
@@ -55,6 +69,29 @@ export function repliesQueue(): Queue {
   };
 }
 
+/** The readings of a channel: one consumer is active, others stand by, so that windows are never shared. */
+export function readingQueue(queue: string, type: QueueType): Queue {
+  if (type === "classic") return sharedQueue(queue, type);
+  return {
+    queue,
+    durable: true,
+    arguments: {
+      ...QUORUM,
+      "x-single-active-consumer": true,
+      "x-delivery-limit": READING_DELIVERIES,
+    },
+  };
+}
+
+/** What the active monitor of a channel remembers: one message, the newest. */
+export function stateQueue(queue: string): Queue {
+  return {
+    queue: `${queue}.state`,
+    durable: true,
+    arguments: { ...QUORUM, "x-max-length": 1 },
+  };
+}
+
 /** Where messages of a queue go that can't be handled. */
 export function deadQueue(queue: string): Queue {
   return { queue: `${queue}.dead`, durable: true, arguments: QUORUM };
@@ -62,6 +99,14 @@ export function deadQueue(queue: string): Queue {
 
 /** Every queue of the collection, for `deno task queues`. */
 export function allQueues(type: QueueType): Queue[] {
-  const read = [sharedQueue(HELP_QUEUE, type), repliesQueue(), sharedQueue(TASK_QUEUE, type)];
-  return [...read, ...read.map(({ queue }) => deadQueue(queue))];
+  const readings = Object.values(READING_QUEUES);
+  const read = [
+    sharedQueue(HELP_QUEUE, type),
+    repliesQueue(),
+    sharedQueue(TASK_QUEUE, type),
+    ...readings.map((queue) => readingQueue(queue, type)),
+    sharedQueue(ALERT_QUEUE, type),
+  ];
+  const states = readings.map((queue) => stateQueue(queue));
+  return [...read, ...states, ...read.map(({ queue }) => deadQueue(queue))];
 }

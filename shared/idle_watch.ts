@@ -1,0 +1,44 @@
+/** Ends a consumer of several queues when none of them has had anything to do for a while. */
+
+/** Looks at the clock so many times per idle time. */
+const LOOKS = 10;
+
+export class IdleWatch implements Disposable {
+  /** Aborted when the idle time is over; never without one. */
+  readonly signal: AbortSignal;
+  readonly #idleMs: number;
+  readonly #isHeldBack: () => Promise<boolean>;
+  readonly #busy = new Set<string>();
+  readonly #over = new AbortController();
+  readonly #timer: ReturnType<typeof setInterval> | undefined;
+  #last = performance.now();
+
+  /**
+   * @param idleMs In milliseconds; `undefined` never ends.
+   * @param isHeldBack Whether it is quiet for another reason than that there is nothing to do.
+   */
+  constructor(idleMs: number | undefined, isHeldBack: () => Promise<boolean>) {
+    this.signal = this.#over.signal;
+    this.#idleMs = idleMs ?? Infinity;
+    this.#isHeldBack = isHeldBack;
+    if (idleMs !== undefined) this.#timer = setInterval(() => this.#look(), idleMs / LOOKS);
+  }
+
+  /** Something came for one of the queues, or all that came is done with. */
+  touch(queue: string, busy: boolean): void {
+    if (busy) this.#busy.add(queue);
+    else this.#busy.delete(queue);
+    this.#last = performance.now();
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  async #look(): Promise<void> {
+    const isIdle = () => this.#busy.size === 0 && performance.now() - this.#last >= this.#idleMs;
+    if (!isIdle()) return;
+    if (await this.#isHeldBack()) this.#last = performance.now();
+    else if (isIdle()) this.#over.abort();
+  }
+}

@@ -1,0 +1,234 @@
+/**
+ * Consuming with a memory that the broker keeps: one small message in a queue of its own, where the newest
+ * replaces the older. A consumer that starts or takes over reads it before its first delivery and goes on from
+ * there, so no delivery is lost or counted twice, whoever dies when.
+ *
+ * Deliveries are handled in batches, each in this order: publish what follows from it (confirmed), save the
+ * state (confirmed), acknowledge. All of it goes through the one channel that consumes: a consumer that has
+ * lost its queue to another can't save an older state over the newer one.
+ */
+import { delay, unlessAborted } from "./abort.ts";
+import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
+import { refusal } from "./connection.ts";
+import { deadLetter, type Delivery } from "./dead_letters.ts";
+import { FailedError } from "./errors.ts";
+import { Inbox } from "./inbox.ts";
+import type { Message } from "./publisher.ts";
+import { deadQueue, type Queue } from "./topology.ts";
+
+/** What comes of a batch. */
+export interface Outcome {
+  /** Published before the state is saved, in this order. */
+  readonly publish: readonly Message[];
+  /** Deliveries that can't be handled, with the reason. */
+  readonly dead: readonly { readonly delivery: Delivery; readonly reason: string }[];
+  /** The state after the batch, as JSON; `null` when there is none to save. */
+  readonly state: unknown;
+  /** Whether something came again that was handled before, as after a purge of the state. */
+  readonly repeated: boolean;
+  /** Called when all is published, before the state is saved. */
+  readonly onPublished: () => void;
+  /** Called when the state is saved. */
+  readonly onSaved: () => void;
+}
+
+/** Handles the deliveries of one queue, one batch after the other. */
+export interface Keeper {
+  handle(batch: readonly Delivery[]): Outcome;
+}
+
+export interface StatefulOptions {
+  readonly queue: Queue;
+  /** Holds the state: one message. */
+  readonly stateQueue: Queue;
+  /** Queues that the outcomes are published to. */
+  readonly publishesTo: readonly Queue[];
+  readonly prefetch: number;
+  /** Refuse to share the queue, where it can't have a single active consumer. */
+  readonly exclusive: boolean;
+  readonly signal: AbortSignal;
+  /** Makes a handler that goes on from a saved state, `undefined` if there is none. */
+  readonly restore: (saved: unknown) => Keeper;
+  /** Whether a delivery is the very first of its kind, before which there can be no state. */
+  readonly isFirst: (delivery: Delivery) => boolean;
+  /** Called when the broker has accepted the consumer; `ahead` consumers were there before. */
+  readonly onReady: (ahead: number) => void;
+  /** Called when deliveries come and when they are done with. */
+  readonly onActivity: (busy: boolean) => void;
+}
+
+/** Deliveries of this time, in milliseconds, make a batch, unless it is full before. */
+const BATCH_MS = 50;
+const MAX_BATCH = 500;
+
+/** A consumer that has just died may still hold the state for so long, in milliseconds. */
+const STATE_PATIENCE_MS = 1000;
+
+/**
+ * Consumes a queue until `signal`.
+ *
+ * At the end the channel is closed, not cancelled: a cancel would hand a standby later deliveries before the
+ * unacknowledged ones.
+ *
+ * @throws {FailedError} If the broker refuses a queue for good, or the queue has another exclusive consumer.
+ */
+export async function consumeWithState(
+  connection: Connection,
+  options: StatefulOptions,
+): Promise<void> {
+  const { signal } = options;
+  for (let first = true; !signal.aborted; first = false) {
+    const inbox = new Inbox();
+    const channel = await unlessAborted(subscribe(connection, options, inbox, first), signal);
+    if (!channel) return;
+    const stop = () => void inbox.end();
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      await handleAll(connection, channel, inbox, options);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      options.onActivity(false);
+      channel.close().catch(() => {});
+    }
+    await delay(RETRY_MS, signal);
+  }
+}
+
+/** Handles batches until the inbox has ended or the channel is lost. */
+async function handleAll(
+  connection: Connection,
+  channel: Channel,
+  inbox: Inbox,
+  { queue, stateQueue, signal, restore, isFirst, onActivity }: StatefulOptions,
+): Promise<void> {
+  const savedState = (patienceMs: number) =>
+    unlessAborted(loadState(connection, stateQueue.queue, patienceMs), signal);
+  let keeper: Keeper | undefined;
+  while (true) {
+    const [first, ...others] = await inbox.takeBatch(MAX_BATCH, BATCH_MS);
+    if (!first) return;
+    onActivity(true);
+    const batch = [first, ...others];
+    if (!keeper) {
+      const saved = await savedState(isFirst(first) ? 0 : STATE_PATIENCE_MS);
+      if (signal.aborted) return;
+      keeper = restore(saved?.state);
+    }
+    let outcome = keeper.handle(batch);
+    if (outcome.repeated && !await savedState(0)) {
+      // The state was purged: somebody begins anew, under the same names.
+      keeper = restore(undefined);
+      outcome = keeper.handle(batch);
+    }
+    const dead = outcome.dead.map(({ delivery, reason }) =>
+      deadLetter(delivery, queue.queue, reason)
+    );
+    if (!await publishAll(channel, [...outcome.publish, ...dead])) return;
+    outcome.onPublished();
+    const state = stateMessage(stateQueue, outcome.state);
+    if (state && !await publishAll(channel, [state])) return;
+    if (!channel.active) return;
+    channel.basicAck({ deliveryTag: batch.at(-1)?.deliveryTag ?? 0, multiple: true });
+    outcome.onSaved();
+    onActivity(false);
+  }
+}
+
+async function subscribe(
+  connection: Connection,
+  options: StatefulOptions,
+  inbox: Inbox,
+  first: boolean,
+): Promise<Channel> {
+  const { queue, stateQueue, publishesTo, prefetch, exclusive } = options;
+  while (true) {
+    let ahead = 0;
+    try {
+      const channel = await connection.channel("consume", async (channel) => {
+        for (const other of [stateQueue, ...publishesTo, deadQueue(queue.queue)]) {
+          await channel.queueDeclare(other);
+        }
+        ahead = (await channel.queueDeclare(queue)).consumerCount;
+        await channel.confirmSelect();
+        await channel.basicQos({ prefetchCount: prefetch });
+        channel.once("close", () => inbox.end());
+        channel.once("basic.cancel", () => inbox.end());
+        await channel.basicConsume({ queue: queue.queue, exclusive }, (delivery) => {
+          options.onActivity(true);
+          inbox.put(delivery);
+        });
+      });
+      options.onReady(ahead);
+      return channel;
+    } catch (error) {
+      if (!exclusive || !/exclusive/.test(String(error))) throw error;
+      if (first) {
+        throw new FailedError(
+          `${queue.queue} has a monitor already: classic queues allow one only. ` +
+            "With quorum queues, the default, a second one stands by",
+          { cause: error },
+        );
+      }
+      // Our own consumer of before the loss may still be counted.
+      await delay(RETRY_MS);
+    }
+  }
+}
+
+/**
+ * Looks at the saved state: takes it and closes the channel, which puts it back.
+ *
+ * @param patienceMs How long to look again while there is none, in milliseconds.
+ */
+async function loadState(
+  connection: Connection,
+  queue: string,
+  patienceMs: number,
+): Promise<{ state: unknown } | undefined> {
+  const deadline = performance.now() + patienceMs;
+  while (true) {
+    let found: { state: unknown } | undefined;
+    const channel = await connection.channel("consume", async (channel) => {
+      const message = await channel.basicGet(queue);
+      found = message && { state: message.body };
+    });
+    await channel.close();
+    if (found || performance.now() >= deadline) return found;
+    await delay(RETRY_MS / 4);
+  }
+}
+
+/** Publishes and waits for the confirms; `false` when the channel is lost, nacks, or a queue is missing. */
+async function publishAll(channel: Channel, messages: readonly Message[]): Promise<boolean> {
+  if (messages.length === 0) return true;
+  let returned = false;
+  const onReturn = () => void (returned = true);
+  channel.on("basic.return", onReturn);
+  try {
+    await Promise.all(messages.map(({ queue, body, properties }) =>
+      channel.basicPublish(
+        { ...properties, routingKey: queue, mandatory: true, durable: true },
+        body,
+      )
+    ));
+    // The client tells of a return one turn after the confirm.
+    await new Promise((resolve) => setImmediate(resolve));
+    return !returned;
+  } catch (error) {
+    const refused = refusal(error);
+    if (refused) throw refused;
+    return false;
+  } finally {
+    channel.off("basic.return", onReturn);
+  }
+}
+
+function stateMessage({ queue }: Queue, state: unknown): Message | undefined {
+  if (state === null) return undefined;
+  return {
+    queue,
+    body: Buffer.from(JSON.stringify(state)),
+    properties: { contentType: "application/json" },
+  };
+}

@@ -1,0 +1,264 @@
+import assert from "node:assert/strict";
+import {
+  type BrokerAddress,
+  brokerAddress,
+  DEFAULT_URL,
+  hostList,
+  requireNetPermission,
+} from "../shared/broker_url.ts";
+import { UsageError } from "../shared/errors.ts";
+
+/** Runs a test without any permission. */
+function test(name: string, fn: () => void | Promise<void>): void {
+  Deno.test({ name, permissions: "none", fn });
+}
+
+/** The local broker, but for what is different. */
+function local(different: Partial<BrokerAddress> = {}): BrokerAddress {
+  return {
+    hosts: [{ hostname: "localhost", port: 5672 }],
+    username: "guest",
+    password: "guest",
+    vhost: "/",
+    tls: false,
+    ...different,
+  };
+}
+
+function at(...hosts: [hostname: string, port: number][]): Partial<BrokerAddress> {
+  return { hosts: hosts.map(([hostname, port]) => ({ hostname, port })) };
+}
+
+test("`brokerAddress()` fills in what a URL leaves out", () => {
+  const cases: [string, Partial<BrokerAddress>][] = [
+    [DEFAULT_URL, {}],
+    ["amqp://localhost", {}],
+    ["amqp://localhost/", {}],
+    [" amqp://localhost ", {}],
+    ["AMQP://localhost", {}],
+    ["amqp://rabbit:5673", at(["rabbit", 5673])],
+    ["amqp://10.0.0.7", at(["10.0.0.7", 5672])],
+    ["amqps://rabbit", { ...at(["rabbit", 5671]), tls: true }],
+    ["amqps://rabbit:443", { ...at(["rabbit", 443]), tls: true }],
+    ["amqp://bob:pass@localhost", { username: "bob", password: "pass" }],
+  ];
+  for (const [url, different] of cases) assert.deepEqual(brokerAddress(url), local(different), url);
+});
+
+test("`brokerAddress()` reads user and password with any characters, percent-encoded", () => {
+  const cases: [string, string, string][] = [
+    ["bob:p%40ss%3Aw%2Frd", "bob", "p@ss:w/rd"],
+    ["bob:%2C%23%3F%25", "bob", ",#?%"],
+    ["bob%40example.com:x", "bob@example.com", "x"],
+    ["zo%C3%AB:%F0%9F%98%80", "zoë", "😀"],
+    ["bob:a:b", "bob", "a:b"],
+    ["bob:50%", "bob", "50%"],
+    ["bob:a+b", "bob", "a+b"],
+  ];
+  for (const [credentials, username, password] of cases) {
+    const address = brokerAddress(`amqp://${credentials}@localhost:5672`);
+    assert.deepEqual(address, local({ username, password }), credentials);
+  }
+});
+
+test("`brokerAddress()` reads the virtual host", () => {
+  const cases: [string, string][] = [
+    ["", "/"],
+    ["/", "/"],
+    ["/%2F", "/"],
+    ["/%2f", "/"],
+    ["/shop", "shop"],
+    ["/%2Fshop", "/shop"],
+    ["/shop%2Ftest", "shop/test"],
+    ["/my%20shop", "my shop"],
+    ["/caf%C3%A9", "café"],
+  ];
+  for (const [path, vhost] of cases) {
+    assert.deepEqual(brokerAddress(`amqp://localhost${path}`), local({ vhost }), path);
+  }
+  for (const path of ["//", "/shop/", "/shop/test"]) {
+    assert.throws(() => brokerAddress(`amqp://localhost${path}`), UsageError, path);
+  }
+});
+
+test("`brokerAddress()` reads IPv6 addresses", () => {
+  const cases: [string, string, number][] = [
+    ["amqp://[::1]", "::1", 5672],
+    ["amqp://[::1]:5673", "::1", 5673],
+    ["amqp://guest:guest@[2001:db8::7]:5672/", "2001:db8::7", 5672],
+  ];
+  for (const [url, hostname, port] of cases) {
+    assert.deepEqual(brokerAddress(url), local(at([hostname, port])), url);
+  }
+});
+
+test("`brokerAddress()` reads the nodes of a cluster", () => {
+  const three = "amqp://u:p@a:5672/v,amqp://u:p@b:5673/v, amqp://u:p@[::1]/v";
+  assert.deepEqual(brokerAddress(three), {
+    hosts: [
+      { hostname: "a", port: 5672 },
+      { hostname: "b", port: 5673 },
+      { hostname: "::1", port: 5672 },
+    ],
+    username: "u",
+    password: "p",
+    vhost: "v",
+    tls: false,
+  });
+});
+
+test("`brokerAddress()` refuses nodes that differ in more than host and port", () => {
+  const first = "amqp://user:secret@a:5672/v";
+  const others = [
+    "amqp://other:secret@b:5672/v",
+    "amqp://user:secret2@b:5672/v",
+    "amqp://b:5672/v",
+    "amqp://user:secret@b:5672/w",
+    "amqp://user:secret@b:5672",
+    "amqps://user:secret@b:5672/v",
+  ];
+  for (const other of others) {
+    for (const list of [[first, other], [other, first], [first, first, other]]) {
+      assert.throws(
+        () => brokerAddress(list.join(",")),
+        (error) =>
+          error instanceof UsageError && /host and port only/.test(error.message) &&
+          !error.message.includes("secret"),
+        list.join(","),
+      );
+    }
+  }
+});
+
+test("`brokerAddress()` takes nodes that say the same in other words", () => {
+  const same = [
+    "amqp://localhost,amqp://localhost:5673/",
+    "amqp://localhost/%2F,amqp://localhost:5673/%2f",
+    "amqp://guest:guest@localhost,amqp://localhost:5673",
+    "amqp://gue%73t:guest@localhost,amqp://guest:guest@localhost:5673",
+  ];
+  const expected = local(at(["localhost", 5672], ["localhost", 5673]));
+  for (const list of same) assert.deepEqual(brokerAddress(list), expected, list);
+});
+
+test("`brokerAddress()` refuses what is no broker's URL, without repeating a password", () => {
+  const bad = [
+    "",
+    " ",
+    "localhost",
+    "localhost:5672",
+    "user:secret@localhost",
+    "//user:secret@localhost",
+    "http://user:secret@localhost",
+    "ampq://user:secret@localhost",
+    "amqp:user:secret@localhost",
+    "amqp:///secret",
+    "amqp://user:secret@",
+    "amqp://user:secret@:5672",
+    "amqp://user:secret@localhost:port",
+    "amqp://user:secret@localhost:70000",
+    "amqp://user:secret@local host",
+    "amqp://user:secret#1@localhost",
+    "amqp://user:secret/1@localhost",
+    "amqp://user:secret@localhost/a/b",
+    "amqp://user:secret@[::1",
+    "amqp://user:secret@a,",
+    ",amqp://user:secret@a",
+    "amqp://user:secret@a,,amqp://user:secret@b",
+    "amqp://user:secret@a,b",
+    "amqp://user:x,secret@a",
+  ];
+  for (const url of bad) {
+    assert.throws(
+      () => brokerAddress(url),
+      (error) => {
+        assert.ok(error instanceof UsageError, `${url}: ${error}`);
+        const shown = [error.message, error.stack, Deno.inspect(error), String(error.cause)].join();
+        assert.ok(!shown.includes("secret"), `${url}: ${shown}`);
+        assert.match(error.message, /amqp:\/\/user:password@host:port\/vhost/, url);
+        return true;
+      },
+      url,
+    );
+  }
+});
+
+test("`brokerAddress()` refuses a URL with parts that it would leave out", () => {
+  // A raw # or ? in a password makes the user the host and the password's digits the port.
+  const urls = [
+    "amqp://user:12#34@localhost",
+    "amqp://user:12?34@localhost",
+    "amqp://localhost/shop?heartbeat=5",
+    "amqp://localhost/#shop",
+  ];
+  for (const url of urls) assert.throws(() => brokerAddress(url), UsageError, url);
+});
+
+test("`hostList()` gives hosts and ports alone", () => {
+  const cases: [string, string][] = [
+    [DEFAULT_URL, "localhost:5672"],
+    ["amqp://user:secret@rabbit:5673/v", "rabbit:5673"],
+    ["amqps://user:secret@rabbit", "rabbit:5671"],
+    ["amqp://user:secret@[::1]:5672", "[::1]:5672"],
+    ["amqp://u:secret@a,amqp://u:secret@b:7,amqp://u:secret@[::2]", "a:5672,b:7,[::2]:5672"],
+  ];
+  for (const [url, expected] of cases) assert.equal(hostList(brokerAddress(url)), expected);
+});
+
+test("`requireNetPermission()` says what to type when a host is out of bounds", async () => {
+  // In a terminal it would ask.
+  const isTerminal = Object.getOwnPropertyDescriptor(Deno.stdin, "isTerminal");
+  Object.defineProperty(Deno.stdin, "isTerminal", { configurable: true, value: () => false });
+  try {
+    const address = brokerAddress("amqp://user:secret@a,amqp://user:secret@[::1]:5673");
+    await assert.rejects(requireNetPermission(address), (error) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(error.message, /a:5672.*AMQP_HOST=a:5672,\[::1\]:5673 AMQP_URL=/);
+      assert.ok(!error.message.includes("secret"));
+      return true;
+    });
+  } finally {
+    Reflect.deleteProperty(Deno.stdin, "isTerminal");
+    if (isTerminal) Object.defineProperty(Deno.stdin, "isTerminal", isTerminal);
+  }
+});
+
+const netGranted = Deno.permissions.querySync({ name: "net", host: "a:5672" }).state === "granted";
+
+Deno.test({
+  name: "`requireNetPermission()` is content with hosts that are allowed",
+  permissions: { net: ["a:5672", "[::1]:5673"] },
+  ignore: !netGranted,
+  async fn() {
+    await requireNetPermission(brokerAddress("amqp://a,amqp://[::1]:5673"));
+  },
+});
+
+Deno.test({
+  name: "`brokerAddress()` takes AMQP_URL when there is no --url, else the local broker",
+  permissions: { env: ["AMQP_URL"] },
+  ignore: Deno.permissions.querySync({ name: "env", variable: "AMQP_URL" }).state !== "granted",
+  fn() {
+    const before = Deno.env.get("AMQP_URL");
+    try {
+      Deno.env.set("AMQP_URL", "amqp://bob:pass@rabbit:5673/shop");
+      assert.deepEqual(
+        brokerAddress(undefined),
+        local({ ...at(["rabbit", 5673]), username: "bob", password: "pass", vhost: "shop" }),
+      );
+      assert.deepEqual(brokerAddress("amqp://other"), local(at(["other", 5672])));
+      Deno.env.set("AMQP_URL", "amqp://rabbit:secret");
+      assert.throws(
+        () => brokerAddress(undefined),
+        (error) => error instanceof UsageError && !error.message.includes("secret"),
+      );
+      Deno.env.set("AMQP_URL", "");
+      assert.deepEqual(brokerAddress(undefined), local());
+      Deno.env.delete("AMQP_URL");
+      assert.deepEqual(brokerAddress(undefined), local());
+    } finally {
+      if (before === undefined) Deno.env.delete("AMQP_URL");
+      else Deno.env.set("AMQP_URL", before);
+    }
+  },
+});

@@ -1,0 +1,291 @@
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { bytesOf, deadLetter, deliveriesBefore, type Delivery } from "../shared/dead_letters.ts";
+import { check, decodeReply, decodeTicket, Reply, Ticket, ticketText } from "../shared/messages.ts";
+
+/** Runs a test without any permission. */
+function test(name: string, fn: () => void): void {
+  Deno.test({ name, permissions: "none", fn });
+}
+
+/** A delivery as the client hands it over; only what is given matters here. */
+function delivery(properties: Partial<Delivery>): Delivery {
+  return properties as Delivery;
+}
+
+/** Bytes that came without a content type, as older programs send them. */
+function bytes(...parts: (string | number)[]): Delivery {
+  const all = parts.map((part) => typeof part === "string" ? Buffer.from(part) : Buffer.of(part));
+  return delivery({ body: Buffer.concat(all) });
+}
+
+/** JSON, which the client has parsed. */
+function json(body: unknown): Delivery {
+  return delivery({ body, contentType: "application/json" });
+}
+
+const ADAM: Ticket = { submitted: "2023-02-14T10:15:00", name: "Adam", category: "A" };
+
+test("`decodeTicket()` reads JSON", () => {
+  assert.deepEqual(decodeTicket(json(ADAM)), ADAM);
+  for (const category of ["A", "B", "C", "D", "E"] as const) {
+    assert.deepEqual(decodeTicket(json({ ...ADAM, category })), { ...ADAM, category });
+  }
+});
+
+test("`decodeTicket()` normalises the time and the name, and drops other fields", () => {
+  for (const submitted of ["2/14/23 10:15", "2023-02-14 10:15", "2023-02-14T10:15:00Z"]) {
+    const body = { ...ADAM, submitted, name: " Adam\t", phone: "123" };
+    assert.deepEqual(decodeTicket(json(body)), ADAM, submitted);
+  }
+});
+
+test("`decodeTicket()` reads what older programs send", () => {
+  const cases: [string, Partial<Ticket>][] = [
+    ["[2/14/23 10:15, Adam, A]", {}],
+    ["[2/14/23 10:15,Adam,A]", {}],
+    ["  [ 2/14/23 10:15 ,  Adam ,  A ] \r\n", {}],
+    ["[02/14/2023 10:15:00, Adam, A]", {}],
+    ["[2023-02-14T10:15:00, Adam, A]", {}],
+    ["[2/14/23 10:15, Adam, Jr., E]", { name: "Adam, Jr.", category: "E" }],
+    ["[2/14/23 10:15, , Adam,, , B]", { name: ", Adam,,", category: "B" }],
+    ["[2/14/23 10:15, [Adam], A]", { name: "[Adam]" }],
+    ["[2/14/23 10:15, Zoë 😀, A]", { name: "Zoë 😀" }],
+    ["[2/14/23 10:15, A, A]", { name: "A" }],
+    ["[2/14/23 10:15, two\nlines, A]", { name: "two\nlines" }],
+  ];
+  for (const [text, different] of cases) {
+    const expected = { ...ADAM, ...different };
+    assert.deepEqual(decodeTicket(bytes(text)), expected, text);
+    // The client turns text into a string when it is declared as such.
+    const declared = delivery({ body: text, contentType: "text/plain" });
+    assert.deepEqual(decodeTicket(declared), expected, text);
+    for (
+      const contentType of ["text/csv", "application/octet-stream", "text/plain; charset=utf-8"]
+    ) {
+      const other = delivery({ body: Buffer.from(text), contentType });
+      assert.deepEqual(decodeTicket(other), expected, `${contentType} ${text}`);
+    }
+  }
+});
+
+test("`decodeTicket()` says what is wrong with a ticket", () => {
+  const bad: [Record<string, unknown>, RegExp][] = [
+    [{ category: "F" }, /category.*A, B, C, D or E/],
+    [{ category: "a" }, /category.*A, B, C, D or E/],
+    [{ category: "" }, /category/],
+    [{ category: undefined }, /category/],
+    [{ category: null }, /category/],
+    [{ category: ["A"] }, /category/],
+    [{ name: "" }, /^the name is empty$/],
+    [{ name: " \t\n" }, /name is empty/],
+    [{ name: undefined }, /^name: .*string.*undefined/],
+    [{ name: 5 }, /^name: .*string.*number/],
+    [{ name: { first: "Adam" } }, /^name: .*string.*object/],
+    [{ submitted: "yesterday" }, /unreadable date "yesterday"/],
+    [{ submitted: "2/30/23 10:15" }, /unreadable date "2\/30\/23 10:15"/],
+    [{ submitted: "" }, /unreadable date/],
+    [{ submitted: undefined }, /^submitted: .*string.*undefined/],
+    [{ submitted: 1676369700 }, /^submitted: .*string.*number/],
+    [{ submitted: null, name: null, category: null }, /^submitted: /],
+  ];
+  for (const [different, message] of bad) {
+    const context = JSON.stringify(different);
+    const body = JSON.parse(JSON.stringify({ ...ADAM, ...different }));
+    assert.throws(() => decodeTicket(json(body)), { name: "RangeError", message }, context);
+  }
+});
+
+test("`decodeTicket()` refuses JSON that is no object", () => {
+  const values: [unknown, RegExp][] = [
+    [null, /object.*null/],
+    [5, /object.*number/],
+    [true, /object.*boolean/],
+    ["[2/14/23 10:15, Adam, A]", /object.*string/],
+    [[], /object.*array/],
+    [[ADAM], /object.*array/],
+    [["2/14/23 10:15", "Adam", "A"], /object.*array/],
+    [{}, /^submitted: /],
+  ];
+  for (const [value, message] of values) {
+    const context = JSON.stringify(value);
+    assert.throws(() => decodeTicket(json(value)), { name: "RangeError", message }, context);
+  }
+});
+
+test("`decodeTicket()` refuses what is said to be JSON and isn't", () => {
+  for (const text of ["", "{", '{"name":', "[2/14/23 10:15, Adam, A]", "\u0000"]) {
+    const body = delivery({ body: Buffer.from(text), contentType: "application/json" });
+    assert.throws(() => decodeTicket(body), { name: "RangeError", message: /not JSON/ }, text);
+  }
+});
+
+test("`decodeTicket()` reads JSON that says how it is encoded", () => {
+  // The client parses no body with a content encoding; several Python libraries send this one.
+  const body = Buffer.from(JSON.stringify({ ...ADAM, name: "Zoë" }));
+  const encoded = delivery({ body, contentType: "application/json", contentEncoding: "utf-8" });
+  assert.deepEqual(decodeTicket(encoded), { ...ADAM, name: "Zoë" });
+});
+
+test("`decodeTicket()` refuses text that is no ticket", () => {
+  const texts = [
+    "",
+    "hello",
+    "2/14/23 10:15, Adam, A",
+    "[2/14/23 10:15, Adam, A",
+    "2/14/23 10:15, Adam, A]",
+    "[2/14/23 10:15, A]",
+    "[2/14/23 10:15]",
+    "[]",
+    "(2/14/23 10:15, Adam, A)",
+  ];
+  for (const text of texts) {
+    assert.throws(() => decodeTicket(bytes(text)), {
+      name: "RangeError",
+      message: /\[2\/14\/23 10:15, Adam, A\]/,
+    }, text);
+  }
+  const bad: [string, RegExp][] = [
+    ["[2/14/23 10:15, , A]", /name is empty/],
+    ["[,,]", /unreadable date|name is empty/],
+    ["[2/14/23 10:15, Adam, F]", /category/],
+    ["[2/14/23 10:15, Adam, ]", /category/],
+    ["[2/30/23 10:15, Adam, A]", /unreadable date "2\/30\/23 10:15"/],
+    ["[Adam, 2/14/23 10:15, A]", /unreadable date "Adam"/],
+  ];
+  for (const [text, message] of bad) {
+    assert.throws(() => decodeTicket(bytes(text)), { name: "RangeError", message }, text);
+  }
+});
+
+test("`decodeTicket()` refuses bytes that aren't UTF-8", () => {
+  const cases: (string | number)[][] = [
+    ["[2/14/23 10:15, Ad", 0xe4, "m, A]"],
+    [0xff, 0xfe],
+    ["[2/14/23 10:15, Adam, A]", 0xe2, 0x82],
+  ];
+  for (const parts of cases) {
+    assert.throws(() => decodeTicket(bytes(...parts)), { name: "RangeError", message: /UTF-8/ });
+  }
+});
+
+test("`ticketText()` writes a ticket as older programs do", () => {
+  assert.equal(ticketText(ADAM), "[2/14/23 10:15, Adam, A]");
+  assert.equal(
+    ticketText({ submitted: "2021-05-22T12:34:10", name: "Adam, Jr.", category: "E" }),
+    "[5/22/21 12:34:10, Adam, Jr., E]",
+  );
+});
+
+test("`ticketText()` writes what `decodeTicket()` reads", () => {
+  const names = ["Adam", "Adam, Jr.", ",", "[x]", "A, B], C", "Zoë 😀", "a  b", '"', "two\nlines"];
+  const times = ["2023-02-14T10:15:00", "2024-02-29T00:00:00", "2000-01-01T23:59:59"];
+  for (const name of names) {
+    for (const submitted of times) {
+      const ticket: Ticket = { submitted, name, category: "D" };
+      assert.deepEqual(decodeTicket(bytes(ticketText(ticket))), ticket);
+    }
+  }
+});
+
+const REPLY: Reply = {
+  ticket: "r/1",
+  name: "Adam",
+  category: "A",
+  worker: "w1",
+  handled: "2023-02-14T10:15:00.000Z",
+  text: "Try again.",
+};
+
+test("`decodeReply()` reads JSON and nothing else", () => {
+  assert.deepEqual(decodeReply(json({ ...REPLY, more: 1 })), REPLY);
+  for (const field of Object.keys(REPLY)) {
+    const { [field as keyof Reply]: _, ...rest } = REPLY;
+    assert.throws(() => decodeReply(json(rest)), RangeError, field);
+    assert.throws(() => decodeReply(json({ ...REPLY, [field]: 5 })), RangeError, field);
+  }
+  assert.throws(() => decodeReply(bytes("hello")), { name: "RangeError", message: /JSON/ });
+  assert.throws(() => decodeReply(bytes(0xff)), { name: "RangeError", message: /UTF-8/ });
+});
+
+test("`check()` returns a value that fits, and throws the first thing that is wrong", () => {
+  assert.deepEqual(check(Ticket, ADAM), ADAM);
+  assert.throws(() => check(Ticket, { ...ADAM, name: "", category: "X" }), /name is empty/);
+  assert.throws(() => check(Reply, { ...REPLY, text: 1 }), /^RangeError: text: .*string.*number/);
+});
+
+test("`bytesOf()` gives the body's bytes again, parsed or not", () => {
+  const raw = Buffer.of(0xff, 0x00, 0x41);
+  assert.deepEqual(bytesOf(delivery({ body: raw })), raw);
+  assert.deepEqual(bytesOf(delivery({ body: raw, contentType: "application/json" })), raw);
+  const text = bytesOf(delivery({ body: "Zoë", contentType: "text/plain" }));
+  assert.deepEqual(text, Buffer.from("Zoë"));
+  for (const value of [null, 0, "text", [1, "ä"], ADAM]) {
+    assert.deepEqual(JSON.parse(bytesOf(json(value)).toString()), value);
+  }
+});
+
+test("`deliveriesBefore()` trusts the queue's count, else the redelivered mark", () => {
+  const cases: [Partial<Delivery>, number][] = [
+    [{ redelivered: false }, 0],
+    [{ redelivered: true }, 1],
+    [{ redelivered: false, headers: {} }, 0],
+    [{ redelivered: true, headers: { "x-delivery-count": 0 } }, 1],
+    [{ redelivered: true, headers: { "x-delivery-count": 3 } }, 3],
+    [{ redelivered: false, headers: { "x-delivery-count": 3 } }, 3],
+    [{ redelivered: true, headers: { "x-delivery-count": "no number" } }, 1],
+  ];
+  for (const [properties, expected] of cases) {
+    assert.equal(deliveriesBefore(delivery(properties)), expected, JSON.stringify(properties));
+  }
+});
+
+test("`deadLetter()` keeps the body and the properties, and says why, whence and when", () => {
+  const original = delivery({
+    body: Buffer.from("[hello]"),
+    contentType: "text/csv",
+    contentEncoding: "identity",
+    messageId: "r/1",
+    correlationId: "c",
+    replyTo: "answers",
+    appId: "helpdesk",
+    type: "ticket",
+    priority: 3,
+    timestamp: 1676369700,
+    expiration: "60000",
+    userId: "bob",
+    routingKey: "help_queue",
+    redelivered: true,
+    headers: { "published-at": 5, "x-delivery-count": 6, CC: ["a"], BCC: ["b"], reason: "old" },
+  });
+  const { queue, body, properties } = deadLetter(original, "help_queue", "not a ticket");
+  assert.equal(queue, "help_queue.dead");
+  assert.deepEqual(body, original.body);
+  const { headers, ...rest } = properties ?? {};
+  assert.deepEqual(rest, {
+    contentType: "text/csv",
+    contentEncoding: "identity",
+    messageId: "r/1",
+    correlationId: "c",
+    replyTo: "answers",
+    appId: "helpdesk",
+    type: "ticket",
+    priority: 3,
+    timestamp: 1676369700,
+  });
+  const { "failed-at": failedAt, ...others } = headers ?? {};
+  assert.deepEqual(others, {
+    "published-at": 5,
+    reason: "not a ticket",
+    "original-queue": "help_queue",
+  });
+  assert.match(String(failedAt), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+});
+
+test("`deadLetter()` makes up no property that the message didn't have", () => {
+  const { properties } = deadLetter(bytes("x"), "help_queue", "no ticket");
+  const { headers, ...rest } = properties ?? {};
+  // Without the key the client would set a timestamp of its own.
+  assert.deepEqual(rest, { timestamp: undefined });
+  assert.deepEqual(Object.keys(headers ?? {}).sort(), ["failed-at", "original-queue", "reason"]);
+});
