@@ -1,0 +1,236 @@
+/**
+ * Watches the smart smoker: keeps a sliding window per channel and raises an alert when the smoker drops by
+ * more than 15 °F in 2.5 minutes or a food stalls within 1 °F for 10 minutes, and again when that is over.
+ *
+ *     deno task smoker:monitor
+ *     deno task smoker:monitor --channel smoker
+ *     deno task smoker:monitor --backtest data/smoker-temps.csv
+ *
+ * The broker keeps its windows: kill it and start it again, or have a second one stand by, and it goes on with
+ * the next reading. Needs the network for the broker, `data/` to read for `--backtest`, `logs/` to write with
+ * `--log`.
+ */
+import { type Channel, CHANNELS, ruleFor, type WindowMode } from "../shared/alerts.ts";
+import { brokerAddress } from "../shared/broker_url.ts";
+import { ChannelMonitor } from "../shared/channel_monitor.ts";
+import { Connection } from "../shared/connection.ts";
+import { reportRejected, RowReader } from "../shared/csv_replay.ts";
+import { ChannelJudge } from "../shared/episodes.ts";
+import { IdleWatch } from "../shared/idle_watch.ts";
+import { placeOf } from "../shared/messages.ts";
+import {
+  number,
+  oneOf,
+  optional,
+  plainName,
+  positiveDuration,
+  repeatable,
+  text,
+  withDefault,
+} from "../shared/options.ts";
+import { CSV_OPTIONS } from "../shared/replay_options.ts";
+import { run, type Script } from "../shared/script.ts";
+import { TEMPERATURES } from "../shared/smoker.ts";
+import { SmokerScreen, summaryText } from "../shared/smoker_screen.ts";
+import { consumeWithState } from "../shared/stateful_consumer.ts";
+import {
+  ALERT_QUEUE,
+  READING_QUEUES,
+  readingQueue,
+  sharedQueue,
+  stateQueue,
+} from "../shared/topology.ts";
+import { Announcer } from "../shared/watch.ts";
+import { CONSUMER_OPTIONS } from "../shared/worker.ts";
+
+const degrees = number(0, { open: true });
+
+const usage = {
+  task: "smoker:monitor",
+  script: "smoker_monitor",
+  summary:
+    "Watches the smoker's channels: alerts when the smoker drops or a food stalls, and when it is over.\n" +
+    "A second monitor stands by and takes over when the first one dies; nothing is judged twice or missed.",
+  options: {
+    channel: repeatable(
+      "CHANNEL",
+      oneOf(...CHANNELS),
+      "smoker, food-a or food-b (default all three)",
+    ),
+    drop: withDefault("°F", degrees, "15", "the smoker alerts when it falls by more"),
+    stall: withDefault("°F", degrees, "1", "a food alerts when it changes by less"),
+    window: withDefault(
+      "MODE",
+      oneOf<WindowMode>("readings", "time"),
+      "readings",
+      "windows count readings, or go by their recorded time",
+    ),
+    smokerWindow: withDefault("TIME", positiveDuration, "2.5m", "the smoker's window"),
+    foodWindow: withDefault("TIME", positiveDuration, "10m", "a food's window"),
+    readingsEvery: withDefault("TIME", positiveDuration, "30s", "makes a window so many readings"),
+    backtest: optional("PATH", text, "judge this CSV (- for standard input) without a broker"),
+    run: optional("ID", plainName, "name of the backtest in ids (default backtest)"),
+    ...CSV_OPTIONS,
+    ...CONSUMER_OPTIONS,
+    prefetch: {
+      ...CONSUMER_OPTIONS.prefetch,
+      fallback: "1000",
+      help: "messages held at a time, 1 to 2000; they are judged in batches",
+    },
+  },
+};
+
+type MonitorScript = Script<typeof usage.options>;
+type Monitors = ReadonlyMap<Channel, ChannelMonitor>;
+
+async function main(script: MonitorScript): Promise<number> {
+  const { values, out } = script;
+  using screen = new SmokerScreen(out, { panel: values.backtest === undefined });
+  const chosen = CHANNELS.filter((channel) =>
+    values.channel.length === 0 || values.channel.includes(channel)
+  );
+  let announce: Announcer["announce"] = () => {};
+  const monitors: Monitors = new Map(chosen.map((channel) => {
+    const rule = ruleFor(channel, values);
+    const queue = READING_QUEUES[channel];
+    return [
+      channel,
+      new ChannelMonitor(rule, {
+        onJudged(judged) {
+          screen.show(rule, judged);
+          for (const alert of judged.verdict.alerts) {
+            announce("smoker.alert", () => ({ ...alert, totals: totals(monitors) }));
+          }
+        },
+        onDead({ messageId }, reason) {
+          const id = messageId ?? null;
+          out.problem(
+            { event: "dead", queue, id, reason },
+            () => `${id ?? "A message without id"} moved to ${queue}.dead: ${reason}`,
+          );
+          announce("smoker.dead", () => ({ id, queue, reason, totals: totals(monitors) }));
+        },
+      }),
+    ];
+  }));
+  let rejected = 0;
+  if (values.backtest === undefined) {
+    const options = { out, signal: script.signal, name: usage.script };
+    await using connection = await Connection.open(brokerAddress(values.url), "consume", options);
+    using announcer = new Announcer(connection, usage.script);
+    announce = announcer.announce.bind(announcer);
+    await watch(script, connection, monitors, screen);
+  } else {
+    rejected = await backtest(script, values.backtest, monitors);
+  }
+  screen[Symbol.dispose]();
+  const channels = Object.fromEntries([...monitors].map(([name, { summary }]) => [name, summary]));
+  out.summary(
+    { event: "summary", ...totals(monitors), channels },
+    () => [...monitors].map(([channel, { summary }]) => summaryText(channel, summary)).join("\n"),
+  );
+  return rejected > 0 ? 2 : 0;
+}
+
+/** Judges what the broker delivers, until the signal or the idle time ends it. */
+async function watch(
+  { values, out, signal }: MonitorScript,
+  connection: Connection,
+  monitors: Monitors,
+  screen: SmokerScreen,
+): Promise<void> {
+  const { queueType } = values;
+  const name = values.name ?? `w${Deno.pid}`;
+  const waiting = new Set(monitors.keys());
+  /** Queues at which another monitor was first, and that have given us nothing yet. */
+  const standingBy = new Set<string>();
+  const isHeldBack = async () => {
+    if (connection.away) return true;
+    for (const queue of standingBy) {
+      if (((await connection.inspect(queue))?.consumers ?? 0) > 1) return true;
+    }
+    return false;
+  };
+  using idle = new IdleWatch(values.exitWhenIdle, isHeldBack);
+  await Promise.all([...monitors].map(([channel, monitor]) => {
+    const queue = READING_QUEUES[channel];
+    return consumeWithState(connection, {
+      queue: readingQueue(queue, queueType),
+      stateQueue: stateQueue(queue),
+      publishesTo: [sharedQueue(ALERT_QUEUE, queueType)],
+      prefetch: values.prefetch,
+      exclusive: queueType === "classic",
+      signal: AbortSignal.any([signal, idle.signal]),
+      restore: (saved) => monitor.restore(saved),
+      isFirst: ({ messageId }) => placeOf(messageId).row === 1,
+      onReady(ahead) {
+        if (waiting.delete(channel) && waiting.size === 0) {
+          out.event({ event: "ready", pid: Deno.pid, name });
+          screen.tell(`Watching ${[...monitors.keys()].join(", ")}; Ctrl-C stops`);
+        }
+        if (ahead === 0) return;
+        standingBy.add(queue);
+        screen.tell(`${queue} has a monitor: standing by`);
+      },
+      onActivity(busy) {
+        idle.touch(queue, busy);
+        if (busy && standingBy.delete(queue)) screen.tell(`Took over ${queue}`);
+      },
+    });
+  }));
+}
+
+/**
+ * Judges the rows of a CSV.
+ *
+ * @returns How many rows were malformed.
+ */
+async function backtest(
+  { values, out, signal }: MonitorScript,
+  file: string,
+  monitors: Monitors,
+): Promise<number> {
+  const { run = "backtest", columns, delimiter } = values;
+  const reader = new RowReader(TEMPERATURES, {
+    file,
+    run,
+    columns,
+    delimiter,
+    skip: 0,
+    loop: false,
+    task: usage.task,
+    signal,
+  });
+  const judges = new Map(
+    [...monitors].map(([channel, { rule }]) => [channel, new ChannelJudge(rule)]),
+  );
+  let rejected = 0;
+  out.event({ event: "ready", pid: Deno.pid, name: usage.script });
+  for await (const row of reader.rows()) {
+    if (!("item" in row)) {
+      rejected++;
+      reportRejected(out, row);
+      continue;
+    }
+    for (const { time, channel, fahrenheit } of row.item.readings) {
+      const judge = judges.get(channel);
+      const id = `${run}/${row.row}/${channel}`;
+      if (judge) monitors.get(channel)?.judge(judge, id, { time, fahrenheit, run, row: row.row });
+    }
+  }
+  return rejected;
+}
+
+/** The counts of all channels together. */
+function totals(monitors: Monitors) {
+  const sum = (count: (monitor: ChannelMonitor) => number) =>
+    [...monitors.values()].reduce((total, monitor) => total + count(monitor), 0);
+  return {
+    readings: sum(({ summary }) => summary.readings),
+    late: sum(({ late }) => late),
+    duplicates: sum(({ duplicates }) => duplicates),
+    dead: sum(({ dead }) => dead),
+  };
+}
+
+if (import.meta.main) await run(usage, main);
