@@ -119,7 +119,7 @@ async function main(script: MonitorScript): Promise<number> {
     await using connection = await Connection.open(brokerAddress(values.url), "consume", options);
     using announcer = new Announcer(connection, usage.script);
     announce = announcer.announce.bind(announcer);
-    await watch(script, connection, monitors, screen);
+    await watch(script, connection, monitors);
   } else {
     rejected = await backtest(script, values.backtest, monitors);
   }
@@ -137,7 +137,6 @@ async function watch(
   { values, out, signal }: MonitorScript,
   connection: Connection,
   monitors: Monitors,
-  screen: SmokerScreen,
 ): Promise<void> {
   const { queueType } = values;
   const name = values.name ?? `w${Deno.pid}`;
@@ -166,15 +165,15 @@ async function watch(
       onReady(ahead) {
         if (waiting.delete(channel) && waiting.size === 0) {
           out.event({ event: "ready", pid: Deno.pid, name });
-          screen.tell(`Watching ${[...monitors.keys()].join(", ")}; Ctrl-C stops`);
+          out.note(`Watching ${[...monitors.keys()].join(", ")}; Ctrl-C stops`);
         }
         if (ahead === 0) return;
         standingBy.add(queue);
-        screen.tell(`${queue} has a monitor: standing by`);
+        out.note(`${queue} has a monitor: standing by`);
       },
       onActivity(busy) {
         idle.touch(queue, busy);
-        if (busy && standingBy.delete(queue)) screen.tell(`Took over ${queue}`);
+        if (busy && standingBy.delete(queue)) out.note(`Took over ${queue}`);
       },
     });
   }));

@@ -30,6 +30,8 @@ export class Output {
   readonly quiet: boolean;
   /** Whether a person looks at stdout: colours, panels and progress bars are for them only. */
   readonly terminal: boolean;
+  /** Takes what would go to stderr, while something is drawn in place and must not be scrolled away. */
+  diverted: ((text: string) => void) | undefined;
   readonly #options: OutputOptions;
   readonly #encoder = new TextEncoder();
   #pending = "";
@@ -74,7 +76,9 @@ export class Output {
   /** What went wrong: stderr. */
   error(text: string): void {
     this.flush();
-    console.error(text.split("\n").map((line) => plain(line, false)).join("\n"));
+    const safe = text.split("\n").map((line) => plain(line, false)).join("\n");
+    if (this.diverted) this.diverted(safe);
+    else console.error(safe);
   }
 
   /** Colours a part of a line, in a terminal and unless NO_COLOR is set. */

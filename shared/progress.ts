@@ -1,17 +1,24 @@
 /** The progress bar of a fast replay, on stderr. */
 import process from "node:process";
+import type { Output } from "./output.ts";
 import { Format, SingleBar } from "cli-progress";
 
 /** Redraws per second. */
 const FPS = 8;
 
 export class Progress implements Disposable {
+  readonly #out: Output;
   readonly #bar: SingleBar;
   readonly #started = performance.now();
   readonly #total: number;
 
-  /** @param bytes Size of the file; the bar is that of the bytes read. `undefined` shows counts only. */
-  constructor(bytes: number | undefined) {
+  /**
+   * @param out Its messages are put above the bar.
+   * @param bytes Size of the file; the bar is that of the bytes read. `undefined` shows counts only.
+   */
+  constructor(out: Output, bytes: number | undefined) {
+    this.#out = out;
+    out.diverted = (text) => process.stderr.write(`\r\x1b[2K${text}\n`);
     const counts = "{rows} rows  {rate} rows/s  {confirmed} confirmed";
     this.#bar = new SingleBar({
       format: bytes === undefined ? counts : `{bar} {percentage} %  ${counts}  {left} left`,
@@ -41,5 +48,6 @@ export class Progress implements Disposable {
 
   [Symbol.dispose](): void {
     this.#bar.stop();
+    this.#out.diverted = undefined;
   }
 }

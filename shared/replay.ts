@@ -70,7 +70,7 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
     return `Replaying ${values.file} into ${queues}${dry}, run ${run}; Ctrl-C stops`;
   });
   const bar = out.terminal && !out.quiet && isFast(pace)
-    ? stack.use(new Progress(values.loop ? undefined : reader.size))
+    ? stack.use(new Progress(out, values.loop ? undefined : reader.size))
     : undefined;
   const sender = new Sender({
     ...broker,

@@ -16,7 +16,9 @@ export class SmokerScreen implements Disposable {
   /** @param panel Whether to draw a panel where there is a terminal. */
   constructor(out: Output, { panel }: { panel: boolean }) {
     this.#out = out;
-    if (panel && out.terminal && !out.quiet) this.#panel = new Panel();
+    if (!panel || !out.terminal || out.quiet) return;
+    const drawn = this.#panel = new Panel();
+    out.diverted = (text) => drawn.tell(text);
   }
 
   /** Shows a reading that was judged, and its alerts. */
@@ -47,16 +49,11 @@ export class SmokerScreen implements Disposable {
     }
   }
 
-  /** Shows where the monitor stands: a line of the panel, or a note. */
-  tell(text: string): void {
-    if (this.#panel) this.#panel.tell(text);
-    else this.#out.note(text);
-  }
-
   /** Leaves the panel on the screen; what comes after is plain. */
   [Symbol.dispose](): void {
     this.#panel?.[Symbol.dispose]();
     this.#panel = undefined;
+    this.#out.diverted = undefined;
   }
 
   #showAlert(alert: Alert, rule: ChannelRule): void {

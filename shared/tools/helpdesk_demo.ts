@@ -1,0 +1,172 @@
+/**
+ * The help desk end to end: a producer replays tickets, one worker takes them, is joined by a second and a
+ * third, and then one is killed in the middle of a ticket. At the end: who handled what.
+ */
+import { unlessAborted } from "../abort.ts";
+import { brokerAddress } from "../broker_url.ts";
+import { Connection } from "../connection.ts";
+import { FailedError } from "../errors.ts";
+import { CATEGORIES } from "../messages.ts";
+import type { Event, Output } from "../output.ts";
+import { HELP_QUEUE } from "../topology.ts";
+import { TaskProcess } from "./task_process.ts";
+
+const TICKETS = 60;
+const INTERVAL = "250ms";
+const HANDLE = "600ms";
+
+/** What happens once so many tickets are published. */
+const BOB_JOINS_AT = 12;
+const CLEO_JOINS_AT = 24;
+const CLEO_DIES_AT = 42;
+
+/** How long it may take at most, in milliseconds. */
+const TIMEOUT_MS = 40_000;
+
+/** The workers, and what has become of the tickets. */
+class Scene {
+  readonly allHandled = Promise.withResolvers<void>();
+  confirmed = 0;
+  redelivered = 0;
+  /** Who handled a ticket first, by its id. */
+  readonly handledBy = new Map<string, string>();
+  readonly #workers = new Map<string, TaskProcess>();
+  readonly #out: Output;
+  readonly #env: Record<string, string>;
+  readonly #run = `demo-${crypto.randomUUID().slice(0, 8)}`;
+  readonly #started = performance.now();
+
+  constructor(out: Output, env: Record<string, string>) {
+    this.#out = out;
+    this.#env = env;
+  }
+
+  async play(): Promise<void> {
+    await this.#join("ann");
+    this.#say("bold", `${TICKETS} tickets come, one every ${INTERVAL}`);
+    const args = ["--run", this.#run, "--limit", String(TICKETS), "--interval", INTERVAL];
+    const onEvent = ({ event }: Event) => {
+      if (event !== "published") return;
+      this.confirmed++;
+      if (this.confirmed === BOB_JOINS_AT) this.#join("bob").catch(this.allHandled.reject);
+      if (this.confirmed === CLEO_JOINS_AT) this.#join("cleo").catch(this.allHandled.reject);
+      if (this.confirmed === CLEO_DIES_AT) this.#lose("cleo").catch(this.allHandled.reject);
+    };
+    const producer = new TaskProcess("helpdesk:produce", args, { env: this.#env, onEvent });
+    const { code, stderr } = await producer.ended;
+    if (code !== 0) throw new FailedError(`The producer failed: ${stderr.trim()}`);
+    await this.allHandled.promise;
+  }
+
+  async stop(): Promise<void> {
+    const workers = [...this.#workers.values()];
+    await Promise.all(workers.map((worker) => worker.kill("TERM")));
+    await Promise.all(workers.map(({ ended }) => ended));
+  }
+
+  async #join(name: string): Promise<void> {
+    const worker = new TaskProcess("helpdesk:work", ["--name", name, "--handle", HANDLE], {
+      env: this.#env,
+      onEvent: (event) => event.event === "ticket" && this.#onTicket(event),
+    });
+    this.#workers.set(name, worker);
+    await worker.ready();
+    this.#say("bold", `${name} joins: ${this.#workers.size} at work`);
+  }
+
+  async #lose(name: string): Promise<void> {
+    const worker = this.#workers.get(name);
+    this.#workers.delete(name);
+    await worker?.kill("KILL");
+    this.#say("red", `${name} is killed in the middle of a ticket: ${this.#workers.size} at work`);
+  }
+
+  #onTicket({ worker, id, name, category, redelivered, attempt }: Event): void {
+    const again = redelivered ? `  (redelivered, attempt ${attempt})` : "";
+    const number = String(id).split("/").at(-1)?.padStart(3);
+    const words = CATEGORIES[category as keyof typeof CATEGORIES];
+    const line = `${String(worker).padEnd(5)} ticket ${number}  ${name}: ${words}${again}`;
+    this.#say(redelivered ? "yellow" : undefined, line);
+    if (!String(id).startsWith(`${this.#run}/`)) return;
+    if (redelivered) this.redelivered++;
+    if (!this.handledBy.has(String(id))) this.handledBy.set(String(id), String(worker));
+    if (this.handledBy.size === TICKETS) this.allHandled.resolve();
+  }
+
+  #say(style: "bold" | "red" | "yellow" | undefined, text: string): void {
+    const seconds = ((performance.now() - this.#started) / 1000).toFixed(1).padStart(5);
+    this.#out.event(
+      { event: "demo", seconds: Number(seconds), text },
+      () => `${seconds} s  ${style ? this.#out.paint(style, text) : text}`,
+    );
+  }
+}
+
+/**
+ * Plays it.
+ *
+ * @param url The broker, as `--url` gave it.
+ * @returns The exit code.
+ */
+export async function helpdeskDemo(
+  url: string | undefined,
+  out: Output,
+  signal: AbortSignal,
+): Promise<number> {
+  await checkQueue(url, out, signal);
+  // In the environment, because everybody can read a command line.
+  const scene = new Scene(out, url === undefined ? {} : { AMQP_URL: url });
+  const end = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+  try {
+    await unlessAborted(scene.play(), end);
+  } finally {
+    await scene.stop();
+  }
+  return report(scene, out);
+}
+
+/** The demo brings its own workers; others would take tickets from it. */
+async function checkQueue(
+  url: string | undefined,
+  out: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const options = { out, signal, name: "demo" };
+  await using connection = await Connection.open(brokerAddress(url), "publish", options);
+  const { ready = 0, consumers = 0 } = await connection.inspect(HELP_QUEUE) ?? {};
+  if (consumers > 0) {
+    throw new FailedError(
+      `There are ${consumers} workers at ${HELP_QUEUE}: stop them for the demo`,
+    );
+  }
+  if (ready > 0) out.note(`${ready} tickets from before wait in ${HELP_QUEUE}: they come first`);
+}
+
+/** Who got what, and whether all arrived. */
+function report({ handledBy, confirmed, redelivered }: Scene, out: Output): number {
+  const counts = new Map<string, number>();
+  for (const worker of handledBy.values()) counts.set(worker, (counts.get(worker) ?? 0) + 1);
+  const lost = confirmed - handledBy.size;
+  out.summary(
+    {
+      event: "summary",
+      published: confirmed,
+      handled: handledBy.size,
+      lost,
+      redelivered,
+      workers: Object.fromEntries(counts),
+    },
+    () =>
+      [
+        "",
+        "worker  tickets",
+        ...[...counts].map(([worker, count]) =>
+          `${worker.padEnd(7)} ${String(count).padStart(7)}  ${"█".repeat(count)}`
+        ),
+        "",
+        `${confirmed} tickets confirmed by the broker, ${handledBy.size} handled, ` +
+        `${redelivered} of them after a worker died, ${lost === 0 ? "none" : lost} lost`,
+      ].join("\n"),
+  );
+  return lost === 0 && handledBy.size === TICKETS ? 0 : 1;
+}
