@@ -176,7 +176,7 @@ class BlockParser {
     this.#columns ??= cells.length;
     if (text.includes("\ufffd")) return { line, reason: "not UTF-8 text", text };
     if (this.#rectangular && cells.length !== this.#columns) {
-      return { line, reason: `${cells.length} cells where the header has ${this.#columns}`, text };
+      return { line, reason: `cells: ${cells.length}, the header has ${this.#columns}`, text };
     }
     return { line, text, cells };
   }

@@ -69,6 +69,7 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
     const dry = values.dryRun ? " (dry run: nothing is sent)" : "";
     return `Replaying ${values.file} into ${queues}${dry}, run ${run}; Ctrl-C stops`;
   });
+  out.flush();
   const bar = out.terminal && !out.quiet && isFast(pace)
     ? stack.use(new Progress(out, values.loop ? undefined : reader.size))
     : undefined;

@@ -182,7 +182,7 @@ test("`rows()` counts malformed rows, but not blank lines", async () => {
   assert.deepEqual(rows, [
     { run: "run-7", row: 1, line: 3, item: "1|Adam|A" },
     { run: "run-7", row: 2, line: 4, reason: "no ! here", text: "2,Eve!,B" },
-    { run: "run-7", row: 3, line: 6, reason: "2 cells where the header has 3", text: "3,Bob" },
+    { run: "run-7", row: 3, line: 6, reason: "cells: 2, the header has 3", text: "3,Bob" },
     { run: "run-7", row: 4, line: 7, item: "4|Zoe|C" },
     { run: "run-7", row: 5, line: 8, reason: "a quote is out of place", text: '5,Z"oe,C' },
     { run: "run-7", row: 6, line: 10, item: "6|Two\nlines|D" },
