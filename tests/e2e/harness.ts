@@ -123,3 +123,134 @@ async function admin(method: string, path: string): Promise<void> {
   await answer.body?.cancel();
   assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
 }
+
+/** A broker of the test's own on another port, to be killed. */
+export class OwnBroker implements AsyncDisposable {
+  readonly url: string;
+  /** The environment in which tasks may reach it. */
+  readonly env: Record<string, string>;
+  readonly #port: number;
+
+  private constructor(port: number) {
+    this.#port = port;
+    this.url = `amqp://guest:guest@localhost:${port}`;
+    this.env = { AMQP_HOST: `localhost:${port}`, AMQP_URL: this.url };
+  }
+
+  static async start(port: number): Promise<OwnBroker> {
+    const broker = new OwnBroker(port);
+    await broker.start();
+    return broker;
+  }
+
+  /** Starts it, also again after a kill, with its data. */
+  async start(): Promise<void> {
+    const { code, stderr } = await this.#task([]).ended;
+    assert.equal(code, 0, stderr);
+  }
+
+  /**
+   * Waits until a queue would survive a power cut: RabbitMQ 3.10 loses a quorum queue that is younger than the
+   * second in which it writes its name down.
+   */
+  async persisted(queue: string): Promise<void> {
+    const node = `rabbit-${this.#port}@localhost`;
+    const names = `.rabbitmq/${this.#port}/data/${node}/quorum/${node}/names.dets`;
+    await eventually(
+      `${queue} on disk`,
+      async () => (await Deno.readTextFile(names)).includes(queue),
+    );
+  }
+
+  /** Ends it without a warning, as a power cut does. */
+  async kill(): Promise<void> {
+    const status = this.#task(["--status"]);
+    await status.ended;
+    const node = status.events.find(({ port, pid }) => port === this.#port && pid);
+    assert.ok(node, "the broker runs");
+    await new Deno.Command("kill", { args: ["-KILL", String(node.pid)] }).output();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#task(["--stop"]).ended;
+    await Deno.remove(`.rabbitmq/${this.#port}`, { recursive: true });
+  }
+
+  #task(args: string[]): TaskProcess {
+    return new TaskProcess("broker", ["--port", String(this.#port), ...args]);
+  }
+}
+
+/** A message as the admin site gives it: its body untouched, which the AMQP client would parse. */
+export interface RawMessage {
+  readonly body: Buffer;
+  readonly messageId: string | undefined;
+  readonly correlationId: string | undefined;
+  readonly headers: Record<string, unknown>;
+}
+
+/** Takes all ready messages out of a queue, oldest first; none if there is no such queue. */
+export async function takeRaw(url: string, queue: string): Promise<RawMessage[]> {
+  const { port, pathname } = new URL(url);
+  const place = `${encodeURIComponent(pathname.slice(1) || "/")}/${encodeURIComponent(queue)}`;
+  const site = `http://localhost:${Number(port) + 10_000}/api/queues/${place}/get`;
+  const answer = await fetch(site, {
+    method: "POST",
+    headers: { authorization: AUTHORIZATION, "content-type": "application/json" },
+    body: JSON.stringify({ count: 100_000, ackmode: "ack_requeue_false", encoding: "base64" }),
+  });
+  const messages = await answer.json();
+  if (answer.status === 404) return [];
+  assert.ok(answer.ok, `${site}: ${answer.status} ${JSON.stringify(messages)}`);
+  // deno-lint-ignore no-explicit-any -- the admin site's own form
+  return messages.map(({ payload, properties }: any) => ({
+    body: Buffer.from(payload, "base64"),
+    messageId: properties.message_id,
+    correlationId: properties.correlation_id,
+    headers: properties.headers ?? {},
+  }));
+}
+
+/**
+ * The alerts in `alert_queue`, which are taken out: each body once, by `message_id`. The same `message_id` again
+ * must be the same to the byte.
+ */
+export async function takeAlerts(url: string): Promise<Map<string, string>> {
+  const alerts = new Map<string, string>();
+  for (const { messageId, body } of await takeRaw(url, "alert_queue")) {
+    assert.ok(messageId, `an alert without message_id: ${body}`);
+    assert.equal(alerts.get(messageId) ?? String(body), String(body), "the same alert again");
+    alerts.set(messageId, String(body));
+  }
+  return alerts;
+}
+
+/** The reading or alert events of each channel, in order, as their JSON. */
+export function byChannel(events: Event[], kind: "reading" | "alert"): Record<string, string[]> {
+  const channels: Record<string, string[]> = { "smoker": [], "food-a": [], "food-b": [] };
+  for (const event of events) {
+    if (event.event === kind) channels[String(event.channel)]?.push(JSON.stringify(event));
+  }
+  return channels;
+}
+
+/** Fails at the first difference between the reading, or the alert, events of each channel. */
+export function assertSame(kind: "reading" | "alert", found: Event[], expected: Event[]): void {
+  const [channels, wanted] = [byChannel(found, kind), byChannel(expected, kind)];
+  for (const [channel, lines] of Object.entries(wanted)) {
+    const others = channels[channel] ?? [];
+    for (let i = 0; i < Math.max(lines.length, others.length); i++) {
+      assert.equal(others[i], lines[i], `${kind} ${i + 1} of ${lines.length} of ${channel}`);
+    }
+  }
+}
+
+/** The messages that alert events tell of, by `message_id`. */
+export function alertMessages(events: Event[]): Map<string, string> {
+  return new Map(
+    events.filter(({ event }) => event === "alert").map(({ event: _, ...alert }) => [
+      `${alert.id}/${alert.state}`,
+      JSON.stringify(alert),
+    ]),
+  );
+}
