@@ -19,12 +19,13 @@ import { FailedError, UsageError } from "../errors.ts";
 import { flag, integer, optional, text } from "../options.ts";
 import type { Output } from "../output.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
+import { type Greeting, greeting } from "./greeting.ts";
+import { exists, howToInstall, installWithApt } from "./install.ts";
 import * as local from "./local_node.ts";
+import { WaitingLine } from "./waiting_line.ts";
 
 const FOLDER = ".rabbitmq";
 const DEFAULT_PORT = 5672;
-const APT_GET = "/usr/bin/apt-get";
-const SUDO = "/usr/bin/sudo";
 /** Every task may reach these without being told. */
 const ALLOWED_PORTS = [5672, 5673, 5674];
 /** How long the service that Debian's package brings may take to answer, in milliseconds. */
@@ -57,7 +58,7 @@ async function main({ values, out, signal }: Script<typeof options>): Promise<vo
     throw new UsageError("--install, --stop and --status exclude each other");
   }
   const { address, node } = await target(values);
-  using waiting = new Progress(out, signal);
+  using waiting = new WaitingLine(out, signal);
   if (values.stop) return await stop(node ?? nodeOn(DEFAULT_PORT), waiting, out);
   await requireNetPermission(address);
   if (values.status) {
@@ -137,7 +138,7 @@ async function requireFolder(path: string): Promise<void> {
   }
 }
 
-interface Found extends local.Greeting {
+interface Found extends Greeting {
   readonly hostname: string;
   readonly port: number;
 }
@@ -145,7 +146,7 @@ interface Found extends local.Greeting {
 /** The first of the address's hosts that answers AMQP. */
 async function answering({ hosts, tls }: BrokerAddress): Promise<Found | undefined> {
   for (const host of hosts) {
-    const answer = await local.greeting({ ...host, tls });
+    const answer = await greeting({ ...host, tls });
     if (answer) return { ...host, ...answer };
   }
 }
@@ -164,8 +165,6 @@ async function serviceAnswers(
   }
   return true;
 }
-
-const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
 
 /** What people and programs are told about a broker that was started here. */
 function described({ port, data }: local.NodeOptions) {
@@ -207,7 +206,7 @@ async function sayRunning(
     ].join("\n"));
 }
 
-async function stop(node: local.NodeOptions, waiting: Progress, out: Output): Promise<void> {
+async function stop(node: local.NodeOptions, waiting: WaitingLine, out: Output): Promise<void> {
   const known = await local.configuredPort(node.data) !== undefined;
   const pid = await local.stopNode(node.data, waiting);
   waiting.clear();
@@ -257,100 +256,5 @@ async function status(
     () => found ? `${product} ${version} answers at ${url}` : `No AMQP broker answers at ${url}`,
   );
 }
-
-/** What to type on this system. */
-async function howToInstall(): Promise<string> {
-  const ways = ["docker run -d -p 5672:5672 -p 15672:15672 rabbitmq:4-management"];
-  if (Deno.build.os === "darwin") ways.unshift("brew install rabbitmq");
-  if (await exists(APT_GET)) {
-    ways.unshift("deno task broker --install (apt-get install rabbitmq-server)");
-  }
-  return `No AMQP broker answers and no RabbitMQ is installed. Type: ${ways.join("  or: ")}`;
-}
-
-async function installWithApt({ signal, report }: local.Waiting): Promise<void> {
-  const root = Deno.uid() === 0;
-  if (!await exists(APT_GET)) {
-    throw new FailedError(`--install needs apt-get. ${await howToInstall()}`);
-  }
-  if (!root && !await maySudo()) {
-    throw new FailedError("--install needs root, by sudo in a terminal if it asks for a password");
-  }
-  const env = { DEBIAN_FRONTEND: "noninteractive" };
-  let said = "";
-  for (const step of ["update", "install -y --no-install-recommends rabbitmq-server"]) {
-    const command = new Deno.Command(root ? APT_GET : SUDO, {
-      args: [
-        ...root ? [] : ["-n", "DEBIAN_FRONTEND=noninteractive", APT_GET],
-        // Another apt-get may be at work on a new machine.
-        ...["-o", "DPkg::Lock::Timeout=120"],
-        ...step.split(" "),
-      ],
-      env,
-      stdin: "null",
-    });
-    const tell = () => report(`Installing RabbitMQ: apt-get ${step}`);
-    const timer = setInterval(tell, 500);
-    tell();
-    const { success, stderr } = await command.output().finally(() => clearInterval(timer));
-    said += new TextDecoder().decode(stderr);
-    if (signal.aborted) throw new FailedError("Interrupted while RabbitMQ was being installed");
-    // A list of packages that can't be updated needn't be the one with RabbitMQ.
-    if (!success && step !== "update") {
-      const errors = said.split("\n").filter((line) => /^(E|sudo): |^W: Failed to/.test(line));
-      throw new FailedError(
-        `apt-get failed: ${(errors.reverse().join("; ") || said.trim()).slice(0, 400)}`,
-      );
-    }
-  }
-}
-
-/** Lets sudo ask for the password, if there is someone to ask, while nothing else is written. */
-async function maySudo(): Promise<boolean> {
-  if (!await exists(SUDO)) return false;
-  const ask = Deno.stdin.isTerminal();
-  const args = ask ? ["-v"] : ["-n", "-v"];
-  return (await new Deno.Command(SUDO, { args, stderr: ask ? "inherit" : "null" }).spawn().status)
-    .success;
-}
-
-/** Says on stderr what is waited for: once, and in a terminal for how long already. */
-class Progress implements local.Waiting, Disposable {
-  readonly signal: AbortSignal;
-  readonly #out: Output;
-  readonly #live: boolean;
-  #what = "";
-  #since = 0;
-
-  constructor(out: Output, signal: AbortSignal) {
-    this.signal = signal;
-    this.#out = out;
-    this.#live = Deno.stderr.isTerminal() && !out.quiet;
-  }
-
-  readonly report = (what: string): void => {
-    if (what !== this.#what) {
-      this.clear();
-      this.#what = what;
-      this.#since = Date.now();
-      if (!this.#live) this.#out.note(`${what} …`);
-    }
-    const seconds = Math.round((Date.now() - this.#since) / 1000);
-    // The cursor stays at the line's start, so that whatever is said next replaces it.
-    if (this.#live) write(`${what} … ${seconds} s\r`);
-  };
-
-  /** Makes room for what is said next. */
-  clear(): void {
-    if (this.#live && this.#what !== "") write("\x1b[K");
-    this.#what = "";
-  }
-
-  [Symbol.dispose](): void {
-    this.clear();
-  }
-}
-
-const write = (text: string) => Deno.stderr.writeSync(new TextEncoder().encode(text));
 
 if (import.meta.main) await run(usage, main);
