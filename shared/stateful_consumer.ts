@@ -116,10 +116,15 @@ async function handleAll(
       keeper = restore(saved?.state);
     }
     let outcome = keeper.handle(batch);
-    if (outcome.repeated && !await savedState(0)) {
-      // The state was purged: somebody begins anew, under the same names.
-      keeper = restore(undefined);
-      outcome = keeper.handle(batch);
+    if (outcome.repeated) {
+      const saved = await savedState(0);
+      // Stopped while looking, nothing is known: the batch stays unacknowledged.
+      if (signal.aborted) return;
+      if (!saved) {
+        // The state was purged: somebody begins anew, under the same names.
+        keeper = restore(undefined);
+        outcome = keeper.handle(batch);
+      }
     }
     const dead = outcome.dead.map(({ delivery, reason }) =>
       deadLetter(delivery, queue.queue, reason)
