@@ -287,3 +287,12 @@ e2e("a producer stopped by Ctrl-C says how to go on, and going on repeats nothin
   const rows = [first, second].flatMap((process) => eventsOf(process, "published").map(rowOf));
   assert.deepEqual(rows, Array.from({ length: 125 }, (_, index) => index + 1));
 });
+
+e2e("the demo: workers come and one is killed, every ticket is handled", async () => {
+  await using vhost = await Vhost.create();
+  const { code, stderr, summary } = await vhost.run("demo");
+  assert.equal(code, 0, stderr);
+  const { published, handled, lost, workers } = summary;
+  assert.deepEqual({ published, handled, lost }, { published: 60, handled: 60, lost: 0 });
+  assert.deepEqual(Object.keys(workers as Record<string, number>).sort(), ["ann", "bob", "cleo"]);
+});
