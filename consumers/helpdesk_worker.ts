@@ -61,7 +61,7 @@ async function handleTicket(
   const publishedAt = Number(delivery.headers?.["published-at"]);
   const waitMs = Number.isFinite(publishedAt) ? Math.max(0, Date.now() - publishedAt) : undefined;
   await delay(handleMs);
-  const id = delivery.messageId ?? null;
+  const id = delivery.messageId || null;
   const { name, category } = ticket;
   const reply: Reply = {
     ticket: id ?? "",

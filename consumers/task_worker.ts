@@ -46,7 +46,7 @@ if (import.meta.main) {
         const started = performance.now();
         await delay(seconds * 1000);
         const took = ((performance.now() - started) / 1000).toFixed(1);
-        const task = { worker, id: messageId ?? null, text, seconds, redelivered };
+        const task = { worker, id: messageId || null, text, seconds, redelivered };
         out.event(
           { event: "task", ...task },
           () => `${out.paint("cyan", worker)}  done in ${took} s`,

@@ -50,6 +50,7 @@ async function newTask({ values, words, out, signal }: Script<typeof usage.optio
     stream,
     out,
     format: "json",
+    resumable: false,
     start: { run, row: 1 },
     publisher,
     announcer,

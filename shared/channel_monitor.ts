@@ -82,7 +82,9 @@ export class ChannelMonitor {
     const dead: { delivery: Delivery; reason: string }[] = [];
     const judged: Judged[] = [];
     for (const delivery of batch) {
-      const { messageId, redelivered } = delivery;
+      const { redelivered } = delivery;
+      // Some clients send an empty one: that is none.
+      const messageId = delivery.messageId || undefined;
       try {
         const { time, fahrenheit } = decodeReading(delivery, this.rule.channel);
         const reading = { time, fahrenheit, ...placeOf(messageId) };

@@ -16,6 +16,9 @@ export const MAX_UNCONFIRMED = 300;
 /** A confirm that takes longer, in milliseconds, counts as lost. */
 const CONFIRM_TIMEOUT_MS = 30_000;
 
+/** How long a stopped script waits for confirms, in milliseconds. */
+const STOP_PATIENCE_MS = 10_000;
+
 /** How a message ended: on a queue, or sent back because its queue is missing. */
 export type Outcome = "confirmed" | "returned";
 
@@ -113,9 +116,10 @@ export class Publisher implements Disposable {
     return this.#below(MAX_UNCONFIRMED, signal);
   }
 
-  /** Waits until nothing is unconfirmed; `signal` ends the wait. */
-  drained(signal: AbortSignal): Promise<void> {
-    return this.#below(1, signal);
+  /** Waits until nothing is unconfirmed; once `signal` is aborted for 10 s at most. */
+  async drained(signal: AbortSignal): Promise<void> {
+    await this.#below(1, signal);
+    if (signal.aborted) await this.#below(1, AbortSignal.timeout(STOP_PATIENCE_MS));
   }
 
   /** Gives up what is unconfirmed and closes the channel; the connection waits for that. */

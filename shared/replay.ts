@@ -37,9 +37,6 @@ export interface Stream<T> extends Source<T> {
   readonly line: (item: T) => string;
 }
 
-/** How long a stopped replay waits for confirms, in milliseconds. */
-const STOP_PATIENCE_MS = 10_000;
-
 /** From this speed on a terminal gets a progress bar instead of lines. */
 const FAST_SPEED = 1000;
 
@@ -107,7 +104,6 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
     for await (const row of rows) if (!(complete = await play(row))) break;
   }
   await publisher?.drained(signal);
-  if (signal.aborted) await publisher?.drained(AbortSignal.timeout(STOP_PATIENCE_MS));
   bar?.[Symbol.dispose]();
   return sender.finish(!complete || signal.aborted);
 }

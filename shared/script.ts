@@ -41,7 +41,8 @@ export async function run<O extends Options>(
   let code = 0;
   let out: Output | undefined;
   try {
-    if (Deno.args.includes("--help")) {
+    const end = Deno.args.indexOf("--");
+    if (Deno.args.slice(0, end < 0 ? undefined : end).includes("--help")) {
       console.log(helpText(usage));
       Deno.exit(0);
     }

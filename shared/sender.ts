@@ -15,6 +15,8 @@ export interface SenderOptions<T> {
   readonly stream: Pick<Stream<T>, "task" | "script" | "key" | "messages" | "line">;
   readonly out: Output;
   readonly format: Format;
+  /** Whether the script can go on where it was stopped. @default true */
+  readonly resumable?: boolean;
   /** Where the replay begins. */
   readonly start: Place;
   /** Left out in a dry run. */
@@ -67,7 +69,7 @@ export class Sender<T> {
 
   /** Prints the summary and how to go on. Returns the exit code. */
   finish(stopped: boolean): number {
-    const { out, publisher, stream, start } = this.#options;
+    const { out, publisher, stream, start, resumable = true } = this.#options;
     const { tally } = this;
     tally.failed += publisher?.unconfirmed ?? 0;
     const { rows, published, confirmed, rejected, failed } = tally;
@@ -94,7 +96,7 @@ export class Sender<T> {
         (publisher ? `published, ${confirmed} confirmed` : "made, none sent (dry run)") +
         `, ${rejected} rows rejected, ${failed} messages failed`,
     );
-    if (publisher && (stopped || failed > 0)) {
+    if (publisher && resumable && (stopped || failed > 0)) {
       out.note(
         `To go on: deno task ${stream.task} --run ${run} --skip ${row - 1}, and the flags you gave`,
       );

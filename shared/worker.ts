@@ -9,6 +9,7 @@ import { deliveriesBefore, type Delivery } from "./dead_letters.ts";
 import { reasonOf } from "./errors.ts";
 import { integer, optional, plainName, positiveDuration, withDefault } from "./options.ts";
 import { Publisher } from "./publisher.ts";
+import { RecentIds } from "./recent_ids.ts";
 import { OUTPUT_OPTIONS, type Script } from "./script.ts";
 import { deadQueue, type Queue, QUEUE_TYPE_OPTION, type QueueType } from "./topology.ts";
 import { Announcer } from "./watch.ts";
@@ -101,7 +102,8 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
   using announcer = new Announcer(connection, job.script, name);
 
   const handle = async (delivery: Delivery): Promise<Verdict> => {
-    const { messageId } = delivery;
+    // Some clients send an empty one: that is none.
+    const messageId = delivery.messageId || undefined;
     if (messageId !== undefined && seen.has(messageId)) {
       counts.duplicates++;
       return "ack";
@@ -155,29 +157,4 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
     return `${name}: ${handled} handled, ${duplicates} duplicates, ${dead} dead letters` +
       (job.statistics && handled > 0 ? `\n${job.statistics()}` : "");
   });
-}
-
-/** Remembers the latest ids. */
-class RecentIds {
-  readonly #limit: number;
-  /** In the order of adding. */
-  readonly #ids = new Set<string>();
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  has(id: string): boolean {
-    return this.#ids.has(id);
-  }
-
-  add(id: string): void {
-    this.#ids.add(id);
-    if (this.#ids.size > this.#limit) {
-      for (const oldest of this.#ids) {
-        this.#ids.delete(oldest);
-        break;
-      }
-    }
-  }
 }
