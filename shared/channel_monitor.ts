@@ -2,7 +2,7 @@
  * One channel of the smart smoker under watch: decodes its readings, has them judged, makes the messages of
  * its alerts, and keeps account across restarts of the judging.
  */
-import { type Alert, type ChannelRule, type Rule } from "./alerts.ts";
+import type { Alert, ChannelRule } from "./alerts.ts";
 import type { Delivery } from "./dead_letters.ts";
 import {
   ChannelJudge,
@@ -47,7 +47,7 @@ export class ChannelMonitor {
   dead = 0;
   #readings = 0;
   #alertingReadings = 0;
-  /** By rule and opening: one that went on after a restart is told once, with its latest figures. */
+  /** By id: one that went on after a restart of the judging is told once, with its latest figures. */
   readonly #episodes = new Map<string, EpisodeSummary>();
   readonly #listener: ChannelListener;
 
@@ -99,7 +99,7 @@ export class ChannelMonitor {
       dead,
       state: judged.length > 0 ? judge.save() : null,
       repeated: judged.some(({ verdict, redelivered }) =>
-        verdict.verdict === "duplicate" && !redelivered
+        (verdict.verdict === "duplicate" || verdict.interleaved) && !redelivered
       ),
       onPublished: () => {
         for (const each of judged) this.#listener.onJudged(each);
@@ -119,14 +119,8 @@ export class ChannelMonitor {
       else this.#readings++;
       if (alert !== null) this.#alertingReadings++;
     }
-    for (const episode of judge.summary().episodes) {
-      this.#episodes.set(key(episode), episode);
-    }
+    for (const [id, episode] of judge.episodes()) this.#episodes.set(id, episode);
   }
-}
-
-function key({ rule, opened }: { rule: Rule; opened: string }): string {
-  return `${rule} ${opened}`;
 }
 
 /** The message of an alert: `<id>/<state>` makes it one and the same, however often it is published. */

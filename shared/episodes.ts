@@ -82,7 +82,8 @@ export class ChannelJudge {
   /** What this judge did itself, which is no part of the state; `readings` are those it judged. */
   readonly counts = { readings: 0, alertingReadings: 0, late: 0, duplicates: 0 };
   readonly #rule: ChannelRule;
-  readonly #resolved: EpisodeSummary[] = [];
+  /** By the ids of their episodes, in order. */
+  readonly #resolved = new Map<string, EpisodeSummary>();
   #run: string | null = null;
   #row = 0;
   #priorRuns: readonly string[] = [];
@@ -132,8 +133,13 @@ export class ChannelJudge {
   /** The channel's part of a monitor's summary: of what this judge judged itself, episodes in order. */
   summary(): { readings: number; alertingReadings: number; episodes: EpisodeSummary[] } {
     const { readings, alertingReadings } = this.counts;
-    const open = this.#episode && this.#ownEpisode ? [summaryOf(this.#episode, null)] : [];
-    return { readings, alertingReadings, episodes: [...this.#resolved, ...open] };
+    return { readings, alertingReadings, episodes: [...this.episodes().values()] };
+  }
+
+  /** The episodes of which this judge judged a reading itself, by their ids, in order. */
+  episodes(): ReadonlyMap<string, EpisodeSummary> {
+    if (!this.#episode || !this.#ownEpisode) return this.#resolved;
+    return new Map([...this.#resolved, [this.#episode.id, summaryOf(this.#episode, null)]]);
   }
 
   /**
@@ -218,7 +224,7 @@ export class ChannelJudge {
     if (this.#episode === null) return [];
     const { id, rule, opened } = this.#episode;
     const figures = figuresOf(this.#window);
-    this.#resolved.push(summaryOf(this.#episode, figures.at));
+    this.#resolved.set(id, summaryOf(this.#episode, figures.at));
     this.#episode = null;
     const { channel } = this.#rule;
     return [{ id, channel, rule, state: "resolved", opened, ...figures, ...reason && { reason } }];
