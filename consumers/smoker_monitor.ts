@@ -85,10 +85,10 @@ type Monitors = ReadonlyMap<Channel, ChannelMonitor>;
 
 async function main(script: MonitorScript): Promise<number> {
   const { values, out } = script;
-  using screen = new SmokerScreen(out, { panel: values.backtest === undefined });
   const chosen = CHANNELS.filter((channel) =>
     values.channel.length === 0 || values.channel.includes(channel)
   );
+  using screen = new SmokerScreen(out, chosen, { panel: values.backtest === undefined });
   let announce: Announcer["announce"] = () => {};
   const monitors: Monitors = new Map(chosen.map((channel) => {
     const rule = ruleFor(channel, values);
@@ -141,13 +141,14 @@ async function watch(
   const { queueType } = values;
   const name = values.name ?? `w${Deno.pid}`;
   const waiting = new Set(monitors.keys());
-  /** Queues at which another monitor was first, and that have given us nothing yet. */
+  /** Queues that give us readings, and those at which another monitor was first. */
+  const active = new Set<string>();
   const standingBy = new Set<string>();
+  // RabbitMQ doesn't tell a waiting consumer whether another one is active: who has this name is there.
+  const isFirst = (queue: string) => connection.lock(`${queue}.monitor`).catch(() => true);
   const isHeldBack = async () => {
     if (connection.away) return true;
-    for (const queue of standingBy) {
-      if (((await connection.inspect(queue))?.consumers ?? 0) > 1) return true;
-    }
+    for (const queue of standingBy) if (!await isFirst(queue)) return true;
     return false;
   };
   using idle = new IdleWatch(values.exitWhenIdle, isHeldBack);
@@ -162,18 +163,23 @@ async function watch(
       signal: AbortSignal.any([signal, idle.signal]),
       restore: (saved) => monitor.restore(saved),
       isFirst: ({ messageId }) => placeOf(messageId).row === 1,
-      onReady(ahead) {
+      async onReady() {
         if (waiting.delete(channel) && waiting.size === 0) {
           out.event({ event: "ready", pid: Deno.pid, name });
           out.note(`Watching ${[...monitors.keys()].join(", ")}; Ctrl-C stops`);
         }
-        if (ahead === 0) return;
+        active.delete(queue);
+        if (await isFirst(queue) || active.has(queue)) return;
         standingBy.add(queue);
         out.note(`${queue} has a monitor: standing by`);
       },
       onActivity(busy) {
         idle.touch(queue, busy);
-        if (busy && standingBy.delete(queue)) out.note(`Took over ${queue}`);
+        if (!busy) return;
+        active.add(queue);
+        if (!standingBy.delete(queue)) return;
+        out.note(`Took over ${queue}`);
+        isFirst(queue);
       },
     });
   }));
@@ -192,6 +198,7 @@ async function backtest(
   const { run = "backtest", columns, delimiter } = values;
   const reader = new RowReader(TEMPERATURES, {
     file,
+    flag: "--backtest",
     run,
     columns,
     delimiter,

@@ -122,50 +122,56 @@ export class Connection implements AsyncDisposable {
   }
 
   /**
-   * Removes the ready messages of a queue.
+   * Does something on a channel of its own, which is closed again.
    *
-   * @returns How many they were.
+   * @throws {FailedError} If the broker refuses it for good.
    */
-  async purge(queue: string): Promise<number> {
-    let count = 0;
-    const channel = await this.channel("publish", async (channel) => {
-      count = (await channel.queuePurge(queue)).messageCount;
+  async once<T>(role: Role, work: (channel: Channel) => Promise<T>): Promise<T> {
+    let result: { value: T } | undefined;
+    const channel = await this.channel(role, async (channel) => {
+      result = { value: await work(channel) };
     });
     await channel.close();
-    return count;
+    return (result as unknown as { value: T }).value;
+  }
+
+  /** Removes the ready messages of a queue; says how many they were. */
+  async purge(queue: string): Promise<number> {
+    return (await this.once("publish", (channel) => channel.queuePurge(queue))).messageCount;
+  }
+
+  /** Deletes a queue with its messages; says how many were ready. */
+  async deleteQueue(queue: string): Promise<number> {
+    return (await this.once("publish", (channel) => channel.queueDelete(queue))).messageCount;
   }
 
   /**
-   * Deletes a queue with its messages.
+   * Takes a name for as long as this connection lives: an exclusive queue, which only one connection can have.
    *
-   * @returns How many messages were ready in it.
+   * @returns Whether it is ours; otherwise another connection has it.
    */
-  async deleteQueue(queue: string): Promise<number> {
-    let count = 0;
-    const channel = await this.channel("publish", async (channel) => {
-      count = (await channel.queueDelete(queue)).messageCount;
-    });
-    await channel.close();
-    return count;
+  lock(queue: string): Promise<boolean> {
+    return this.once(
+      "consume",
+      (channel) =>
+        channel.queueDeclare({ queue, exclusive: true }).then(() => true, (error) => {
+          if (codeOf(error) === "RESOURCE_LOCKED") return false;
+          throw error;
+        }),
+    );
   }
 
   /** Looks at a queue without creating it; `undefined` if there is none. */
-  async inspect(queue: string): Promise<{ ready: number; consumers: number } | undefined> {
-    let found: { ready: number; consumers: number } | undefined;
+  inspect(queue: string): Promise<{ ready: number; consumers: number } | undefined> {
     // A passive declare of a missing queue closes its channel: never one that is in use.
-    const channel = await this.channel("publish", async (channel) => {
-      try {
-        const { messageCount, consumerCount } = await channel.queueDeclare({
-          queue,
-          passive: true,
-        });
-        found = { ready: messageCount, consumers: consumerCount };
-      } catch (error) {
-        if (codeOf(error) !== "NOT_FOUND") throw error;
-      }
-    });
-    await channel.close();
-    return found;
+    return this.once("publish", (channel) =>
+      channel.queueDeclare({ queue, passive: true }).then(
+        ({ messageCount, consumerCount }) => ({ ready: messageCount, consumers: consumerCount }),
+        (error) => {
+          if (codeOf(error) === "NOT_FOUND") return undefined;
+          throw error;
+        },
+      ));
   }
 
   /** Closes what is open; a broker that doesn't answer is given 3 s. */
@@ -294,7 +300,10 @@ function loginRefused(error: unknown): boolean {
 }
 
 function describe(error: unknown): string {
-  const text = reasonOf(error).replace(/^(Connection|Channel|Queue|Basic)[A-Za-z]*: /, "");
+  const text = reasonOf(error).replace(
+    /^(undefined|(Connection|Channel|Queue|Basic)[A-Za-z]*): /,
+    "",
+  );
   return codeOf(error) === "ECONNREFUSED" ? "connection refused" : text || codeOf(error);
 }
 
@@ -317,6 +326,9 @@ export function refusal(error: unknown): FailedError | undefined {
     : undefined;
 }
 
+/** Arguments that only quorum queues get here: one of them missing or too many means the other type. */
+const OF_THE_TYPE = ["x-queue-type", "x-single-active-consumer", "x-delivery-limit"];
+
 /** Turns `inequivalent arg …` (406) into what is the matter and what to type. */
 function explainMismatch(text: string): string {
   const match =
@@ -326,8 +338,9 @@ function explainMismatch(text: string): string {
   if (!match) return `RabbitMQ refuses: ${text}`;
   const [, argument, queue, received, current] = match as unknown as string[];
   const value = (part: string | undefined) => /'([^']*)'/.exec(part ?? "")?.[1] ?? "not set";
-  const other = argument === "x-queue-type"
-    ? `, or keep it: --queue-type ${value(received) === "quorum" ? "classic" : "quorum"}`
+  const wantsQuorum = !["not set", "classic"].includes(value(received));
+  const other = OF_THE_TYPE.includes(argument ?? "")
+    ? `, or keep it: --queue-type ${wantsQuorum ? "classic" : "quorum"}`
     : "";
   return `Queue ${queue} exists with other arguments (${argument}: ${value(current)}, wanted: ` +
     `${value(received)}). Delete it with its messages: deno task queues --delete ${queue}${other}`;

@@ -38,6 +38,8 @@ export interface Source<T> {
 export interface ReadOptions {
   /** A path, or `-` for standard input. */
   file: string;
+  /** The flag that named it, for error lines. @default "--file" */
+  flag?: string;
   /** Rows left out at the beginning of the first pass. */
   skip: number;
   /** Whether to begin again at the end, for ever. */
@@ -124,15 +126,16 @@ export class RowReader<T> {
     }
     if (row > 0) return;
     throw new UsageError(
-      pick && columns
-        ? `--file ${this.#options.file} has a header but no rows`
-        : `--file ${this.#options.file} is empty`,
+      pick && columns ? `${this.#what} has a header but no rows` : `${this.#what} is empty`,
     );
   }
 
+  get #what(): string {
+    return `${this.#options.flag ?? "--file"} ${this.#options.file}`;
+  }
+
   async *#bytes(): AsyncGenerator<Uint8Array> {
-    const { file, task } = this.#options;
-    const { bytes, size } = await openFile(file, task);
+    const { bytes, size } = await openFile(this.#options);
     this.size = size;
     this.bytesRead = 0;
     for await (const chunk of bytes) {
@@ -152,7 +155,7 @@ export function reportRejected(out: Output, { line, reason, text }: RejectedRow)
 }
 
 /** Opens a file, or standard input. Outside `data/` Deno asks for the permission in a terminal. */
-async function openFile(path: string, task: string) {
+async function openFile({ file: path, flag = "--file", task }: ReadOptions) {
   if (path === "-") return { bytes: Deno.stdin.readable, size: undefined };
   try {
     const file = await Deno.open(fromHere(path));
@@ -165,12 +168,12 @@ async function openFile(path: string, task: string) {
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       throw new UsageError(
-        `--file ${path}: this task may read data/ only. ` +
-          `Pipe the file in: cat ${path} | deno task ${task} --file -`,
+        `${flag} ${path}: this task may read data/ only. ` +
+          `Pipe the file in: cat ${path} | deno task ${task} ${flag} -`,
       );
     }
     const why = error instanceof Deno.errors.NotFound ? "no such file" : reasonOf(error);
-    throw new UsageError(`--file ${path} can't be read: ${why}`);
+    throw new UsageError(`${flag} ${path} can't be read: ${why}`);
   }
 }
 

@@ -7,8 +7,16 @@
  * goes on to the byte as the first would have.
  */
 import { z } from "zod";
-import { type Alert, changeOf, type ChannelRule, figuresOf, isTrue } from "./alerts.ts";
-import { type Measured, type Rule, windowFor } from "./alerts.ts";
+import {
+  type Alert,
+  changeOf,
+  type ChannelRule,
+  figuresOf,
+  isTrue,
+  type Measured,
+  type Rule,
+  windowFor,
+} from "./alerts.ts";
 import type { SlidingWindow } from "./deque.ts";
 import { formatLocalTime, parseLocalTime } from "./local_time.ts";
 

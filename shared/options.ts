@@ -155,6 +155,12 @@ export function parseOptions<O extends Options>(
     parsed = parseArgs({ args, options: spec, allowPositionals: true, tokens: true });
   } catch (error) {
     const accepted = [...known.keys(), "help"].map((flag) => `--${flag}`).join(" ");
+    const ambiguous = /^Option '(--[^ ']+).*ambiguous/.exec(reasonOf(error))?.[1];
+    if (ambiguous) {
+      throw new UsageError(
+        `${ambiguous} needs a value; one that begins with a dash: ${ambiguous}=-1`,
+      );
+    }
     const what = reasonOf(error).split(/\. |\n/)[0]?.replace(/\.$/, "");
     throw new UsageError(`${withoutPassword(what ?? "")}. Accepted: ${accepted}`);
   }

@@ -3,6 +3,9 @@ import process from "node:process";
 import type { Output } from "./output.ts";
 import { Format, SingleBar } from "cli-progress";
 
+/** The bar goes back to where it was saved when it ends: below what was put above it. */
+const SAVE_CURSOR = "\x1b7";
+
 /** Redraws per second. */
 const FPS = 8;
 
@@ -18,7 +21,7 @@ export class Progress implements Disposable {
    */
   constructor(out: Output, bytes: number | undefined) {
     this.#out = out;
-    out.diverted = (text) => process.stderr.write(`\r\x1b[2K${text}\n`);
+    out.diverted = (text) => process.stderr.write(`\r\x1b[2K${text}\n${SAVE_CURSOR}`);
     const counts = "{rows} rows  {rate} rows/s  {confirmed} confirmed";
     this.#bar = new SingleBar({
       format: bytes === undefined ? counts : `{bar} {percentage} %  ${counts}  {left} left`,

@@ -84,7 +84,11 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
 
   const schedule = new Schedule(pace, CLOCK.now());
   let pass = run;
+  let purged = !values.purge;
   const play = async (row: Row<T>): Promise<boolean> => {
+    // Not before the file has shown that it is one.
+    if (!purged) await broker?.purge();
+    purged = true;
     if (row.run !== pass) schedule.nextPass();
     pass = row.run;
     if ("item" in row) {
@@ -98,22 +102,20 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
     }
     return sender.tally.rows !== values.limit;
   };
-  let complete = first?.done === true;
   if (!first || (!first.done && await play(first.value))) {
-    complete = true;
-    for await (const row of rows) if (!(complete = await play(row))) break;
+    for await (const row of rows) if (!await play(row)) break;
   }
   await publisher?.drained(signal);
   bar?.[Symbol.dispose]();
-  return sender.finish(!complete || signal.aborted);
+  return sender.finish(signal.aborted || (values.strict && sender.tally.rejected > 0));
 }
 
-/** Connects, declares the queues, empties them if asked to. */
+/** Connects and declares the queues; `purge` empties them. */
 async function connect<T>(
   { values, out, signal }: Script<ReplayOptions>,
   stream: Stream<T>,
   stack: AsyncDisposableStack,
-): Promise<{ publisher: Publisher; announcer: Announcer }> {
+): Promise<{ publisher: Publisher; announcer: Announcer; purge: () => Promise<void> }> {
   const address = brokerAddress(values.url);
   const asks = out.terminal && Deno.stdin.isTerminal() && values.file !== "-";
   if (asks && !values.noAdmin && !values.quiet) await offerAdminSite(address);
@@ -121,12 +123,12 @@ async function connect<T>(
   const connection = stack.use(await Connection.open(address, "publish", options));
   const queues = [...stream.queues(values.queueType), ...(values.purge ? stream.states ?? [] : [])];
   const publisher = stack.use(await Publisher.open(connection, queues));
-  if (values.purge) {
+  const purge = async () => {
     for (const { queue } of queues) {
       out.note(`Emptied ${queue} of ${await connection.purge(queue)} messages`);
     }
-  }
-  return { publisher, announcer: stack.use(new Announcer(connection, stream.script)) };
+  };
+  return { publisher, announcer: stack.use(new Announcer(connection, stream.script)), purge };
 }
 
 function isFast(pace: Pace): boolean {

@@ -1,5 +1,5 @@
 /** What a monitor shows: events for programs, plain lines, or in a terminal a panel of the channels. */
-import { type Alert, type ChannelRule } from "./alerts.ts";
+import type { Alert, Channel, ChannelRule } from "./alerts.ts";
 import { alertText, CHANNEL_NAMES, spanText, timeOfDay } from "./alert_text.ts";
 import type { ChannelSummary, Judged } from "./channel_monitor.ts";
 import type { Output } from "./output.ts";
@@ -13,12 +13,18 @@ export class SmokerScreen implements Disposable {
   #panel: Panel | undefined;
   #interleavedTold = false;
 
-  /** @param panel Whether to draw a panel where there is a terminal. */
-  constructor(out: Output, { panel }: { panel: boolean }) {
+  /**
+   * @param channels Rows of the panel, from the top.
+   * @param panel Whether to draw one where there is a terminal.
+   */
+  constructor(out: Output, channels: readonly Channel[], { panel }: { panel: boolean }) {
     this.#out = out;
     if (!panel || !out.terminal || out.quiet) return;
     const drawn = this.#panel = new Panel();
     out.diverted = (text) => drawn.tell(text);
+    for (const channel of channels) {
+      drawn.set(channel, `${CHANNEL_NAMES[channel].padEnd(6)}  no reading yet`);
+    }
   }
 
   /** Shows a reading that was judged, and its alerts. */
@@ -75,11 +81,10 @@ export class SmokerScreen implements Disposable {
       `${degrees(reading.fahrenheit)}  ${signed(change)}${note}`;
   }
 
-  #row({ channel, span }: ChannelRule, { judge }: Judged): string {
+  #row({ channel, span }: ChannelRule, { judge, verdict: { change } }: Judged): string {
     const { window, episode } = judge;
     const values = window.items().map(({ value }) => value);
     const now = values.at(-1) ?? 0;
-    const change = now - (values[0] ?? now);
     const alert = episode
       ? this.#out.paint("red", `${episode.rule} since ${timeOfDay(episode.opened)}`)
       : "";

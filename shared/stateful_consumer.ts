@@ -8,8 +8,7 @@
  * lost its queue to another can't save an older state over the newer one.
  */
 import { delay, unlessAborted } from "./abort.ts";
-import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
-import { refusal } from "./connection.ts";
+import { type Channel, type Connection, refusal, RETRY_MS } from "./connection.ts";
 import { deadLetter, type Delivery } from "./dead_letters.ts";
 import { FailedError } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
@@ -193,12 +192,8 @@ async function loadState(
 ): Promise<{ state: unknown } | undefined> {
   const deadline = performance.now() + patienceMs;
   while (true) {
-    let found: { state: unknown } | undefined;
-    const channel = await connection.channel("consume", async (channel) => {
-      const message = await channel.basicGet(queue);
-      found = message && { state: message.body };
-    });
-    await channel.close();
+    const message = await connection.once("consume", (channel) => channel.basicGet(queue));
+    const found = message && { state: message.body as unknown };
     if (found || performance.now() >= deadline) return found;
     await delay(RETRY_MS / 4);
   }

@@ -3,13 +3,10 @@
  * third, and then one is killed in the middle of a ticket. At the end: who handled what.
  */
 import { unlessAborted } from "../abort.ts";
-import { brokerAddress } from "../broker_url.ts";
-import { Connection } from "../connection.ts";
-import { FailedError } from "../errors.ts";
 import { CATEGORIES } from "../messages.ts";
 import type { Event, Output } from "../output.ts";
-import { HELP_QUEUE } from "../topology.ts";
-import { TaskProcess } from "./task_process.ts";
+import type { Cast } from "./cast.ts";
+import type { TaskProcess } from "./task_process.ts";
 
 const TICKETS = 60;
 const INTERVAL = "250ms";
@@ -31,14 +28,14 @@ class Scene {
   /** Who handled a ticket first, by its id. */
   readonly handledBy = new Map<string, string>();
   readonly #workers = new Map<string, TaskProcess>();
+  readonly #cast: Cast;
   readonly #out: Output;
-  readonly #env: Record<string, string>;
   readonly #run = `demo-${crypto.randomUUID().slice(0, 8)}`;
   readonly #started = performance.now();
 
-  constructor(out: Output, env: Record<string, string>) {
+  constructor(cast: Cast, out: Output) {
+    this.#cast = cast;
     this.#out = out;
-    this.#env = env;
   }
 
   async play(): Promise<void> {
@@ -52,25 +49,18 @@ class Scene {
       if (this.confirmed === CLEO_JOINS_AT) this.#join("cleo").catch(this.allHandled.reject);
       if (this.confirmed === CLEO_DIES_AT) this.#lose("cleo").catch(this.allHandled.reject);
     };
-    const producer = new TaskProcess("helpdesk:produce", args, { env: this.#env, onEvent });
-    const { code, stderr } = await producer.ended;
-    if (code !== 0) throw new FailedError(`The producer failed: ${stderr.trim()}`);
+    await this.#cast.ended(this.#cast.start("helpdesk:produce", args, onEvent));
     await this.allHandled.promise;
   }
 
-  async stop(): Promise<void> {
-    const workers = [...this.#workers.values()];
-    await Promise.all(workers.map((worker) => worker.kill("TERM")));
-    await Promise.all(workers.map(({ ended }) => ended));
-  }
-
   async #join(name: string): Promise<void> {
-    const worker = new TaskProcess("helpdesk:work", ["--name", name, "--handle", HANDLE], {
-      env: this.#env,
-      onEvent: (event) => event.event === "ticket" && this.#onTicket(event),
+    const args = ["--name", name, "--handle", HANDLE];
+    const worker = this.#cast.start("helpdesk:work", args, (event) => {
+      if (event.event === "ticket") this.#onTicket(event);
     });
     this.#workers.set(name, worker);
-    await worker.ready();
+    // A worker that can't even start has said why.
+    await Promise.race([worker.ready(), this.#cast.ended(worker)]);
     this.#say("bold", `${name} joins: ${this.#workers.size} at work`);
   }
 
@@ -105,48 +95,25 @@ class Scene {
 /**
  * Plays it.
  *
- * @param url The broker, as `--url` gave it.
  * @returns The exit code.
  */
-export async function helpdeskDemo(
-  url: string | undefined,
-  out: Output,
-  signal: AbortSignal,
-): Promise<number> {
-  await checkQueue(url, out, signal);
-  // In the environment, because everybody can read a command line.
-  const scene = new Scene(out, url === undefined ? {} : { AMQP_URL: url });
-  const end = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
-  try {
-    await unlessAborted(scene.play(), end);
-  } finally {
-    await scene.stop();
-  }
-  return report(scene, out);
-}
-
-/** The demo brings its own workers; others would take tickets from it. */
-async function checkQueue(
-  url: string | undefined,
-  out: Output,
-  signal: AbortSignal,
-): Promise<void> {
-  const options = { out, signal, name: "demo" };
-  await using connection = await Connection.open(brokerAddress(url), "publish", options);
-  const { ready = 0, consumers = 0 } = await connection.inspect(HELP_QUEUE) ?? {};
-  if (consumers > 0) {
-    throw new FailedError(
-      `There are ${consumers} workers at ${HELP_QUEUE}: stop them for the demo`,
-    );
-  }
-  if (ready > 0) out.note(`${ready} tickets from before wait in ${HELP_QUEUE}: they come first`);
+export async function helpdeskDemo(cast: Cast, out: Output, signal: AbortSignal): Promise<number> {
+  const scene = new Scene(cast, out);
+  await unlessAborted(scene.play(), AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]));
+  await cast.stop();
+  return report(scene, out, signal.aborted);
 }
 
 /** Who got what, and whether all arrived. */
-function report({ handledBy, confirmed, redelivered }: Scene, out: Output): number {
+function report(
+  { handledBy, confirmed, redelivered }: Scene,
+  out: Output,
+  stopped: boolean,
+): number {
   const counts = new Map<string, number>();
   for (const worker of handledBy.values()) counts.set(worker, (counts.get(worker) ?? 0) + 1);
-  const lost = confirmed - handledBy.size;
+  const waiting = confirmed - handledBy.size;
+  const lost = stopped ? 0 : waiting;
   out.summary(
     {
       event: "summary",
@@ -165,8 +132,9 @@ function report({ handledBy, confirmed, redelivered }: Scene, out: Output): numb
         ),
         "",
         `${confirmed} tickets confirmed by the broker, ${handledBy.size} handled, ` +
-        `${redelivered} of them after a worker died, ${lost === 0 ? "none" : lost} lost`,
+        `${redelivered} of them after a worker died, ` +
+        (stopped ? `stopped: ${waiting} wait in help_queue` : `${lost === 0 ? "none" : lost} lost`),
       ].join("\n"),
   );
-  return lost === 0 && handledBy.size === TICKETS ? 0 : 1;
+  return stopped || (lost === 0 && handledBy.size === TICKETS) ? 0 : 1;
 }

@@ -14,7 +14,7 @@ import { Connection } from "../connection.ts";
 import { UsageError } from "../errors.ts";
 import { repeatable, text } from "../options.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { allQueues } from "../topology.ts";
+import { allQueues, QUEUE_TYPE_OPTION } from "../topology.ts";
 
 const usage = {
   task: "queues",
@@ -25,6 +25,7 @@ const usage = {
     purge: repeatable("NAME", text, "remove the ready messages of this queue"),
     delete: repeatable("NAME", text, "delete this queue with its messages"),
     ...URL_OPTION,
+    ...QUEUE_TYPE_OPTION,
     ...OUTPUT_OPTIONS,
   },
 };
@@ -61,7 +62,7 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
   const unacknowledged = await unacknowledgedMessages(address);
   out.line(row("queue", "ready", "unacknowledged", "consumers"));
   let found = 0;
-  for (const { queue } of allQueues("quorum")) {
+  for (const { queue } of allQueues(values.queueType)) {
     const state = await connection.inspect(queue);
     if (!state) continue;
     found++;
@@ -78,8 +79,17 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
     );
   }
   if (found === 0) out.line("None yet: the scripts declare their queues when they start");
-  if (!unacknowledged) out.note(`Unacknowledged unknown: no admin site at ${adminSite(address)}`);
+  if (!unacknowledged) out.note(await whyUnknown(adminSite(address)));
   else if (found > 0) out.line(`(unacknowledged: up to ${ADMIN_SITE_DELAY_S} s old)`);
+}
+
+/** Why the admin site could not be asked. */
+async function whyUnknown(site: string): Promise<string> {
+  const { host } = new URL(site);
+  const { state } = await Deno.permissions.query({ name: "net", host });
+  return state === "granted"
+    ? `Unacknowledged unknown: no admin site at ${site}`
+    : `Unacknowledged unknown: this task may not ask ${site}, put ${host} into AMQP_HOST, too`;
 }
 
 /** Asks the admin site for messages that a consumer holds, by queue; `undefined` if it can't be asked. */

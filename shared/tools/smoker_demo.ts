@@ -1,12 +1,10 @@
 /** The smart smoker end to end: a whole cook in a minute, watched by a monitor that raises its alerts. */
+import { unlessAborted } from "../abort.ts";
 import { alertText, CHANNEL_NAMES, timeOfDay } from "../alert_text.ts";
 import { type Alert, type Channel, CHANNELS, ruleFor } from "../alerts.ts";
-import { brokerAddress } from "../broker_url.ts";
-import { Connection } from "../connection.ts";
 import { FailedError } from "../errors.ts";
 import type { Event, Output } from "../output.ts";
-import { READING_QUEUES } from "../topology.ts";
-import { TaskProcess } from "./task_process.ts";
+import type { Cast } from "./cast.ts";
 
 /** Ten hours in 52 seconds. */
 const SPEED = "700";
@@ -20,60 +18,42 @@ const LINE_EVERY_MIN = 30;
 /**
  * Plays it: in a terminal the monitor's own panel, elsewhere a line for every half hour and every alert.
  *
- * @param url The broker, as `--url` gave it.
  * @returns The exit code.
  */
-export async function smokerDemo(
-  url: string | undefined,
-  out: Output,
-  signal: AbortSignal,
-): Promise<number> {
-  await checkQueues(url, out, signal);
-  const env: Record<string, string> = url === undefined ? {} : { AMQP_URL: url };
+export async function smokerDemo(cast: Cast, out: Output, signal: AbortSignal): Promise<number> {
   out.line("A cook of ten hours in a minute: lids are opened, food stalls");
   const args = ["--run", `demo-${crypto.randomUUID().slice(0, 8)}`, "--speed", SPEED];
-  const producer = new TaskProcess("smoker:produce", args, { env });
-  const alerts = out.terminal ? await panelMonitor(env) : await plainMonitor(env, out);
-  const { code, stderr } = await producer.ended;
-  if (code !== 0) throw new FailedError(`The producer failed: ${stderr.trim()}`);
-  const confirmed = producer.events.at(-1)?.confirmed;
+  let published = 0;
+  const producer = cast.start("smoker:produce", args, ({ event }) => {
+    if (event === "published") published++;
+  });
+  const watched = out.terminal ? panelMonitor(cast) : plainMonitor(cast, out);
+  await unlessAborted(Promise.all([watched, cast.ended(producer)]), signal);
+  await cast.stop();
   out.summary(
-    { event: "summary", published: confirmed, ...(alerts === undefined ? {} : { alerts }) },
+    { event: "summary", published },
     () =>
-      `${confirmed} readings. The alerts are in alert_queue: deno task alerts:notify sends them`,
+      `${published} readings. The alerts are in alert_queue: deno task alerts:notify sends them`,
   );
   return 0;
 }
 
-/** A cook that is watched already would be watched there. */
-async function checkQueues(url: string | undefined, out: Output, signal: AbortSignal) {
-  const options = { out, signal, name: "demo" };
-  await using connection = await Connection.open(brokerAddress(url), "publish", options);
-  for (const queue of Object.values(READING_QUEUES)) {
-    if (((await connection.inspect(queue))?.consumers ?? 0) > 0) {
-      throw new FailedError(`${queue} has a monitor already: stop it for the demo`);
-    }
-  }
-}
-
-/** The monitor as a person runs it, with this terminal. */
-async function panelMonitor(env: Record<string, string>): Promise<undefined> {
+/** The monitor as a person runs it, with this terminal, whose Ctrl-C it hears, too. */
+async function panelMonitor({ args, env }: Cast): Promise<void> {
   const { code } = await new Deno.Command("deno", {
-    args: ["task", "--quiet", "smoker:monitor", "--exit-when-idle", IDLE],
+    args: ["task", "--quiet", "smoker:monitor", "--exit-when-idle", IDLE, ...args],
     env,
     stdin: "null",
   }).spawn().status;
   if (code !== 0) throw new FailedError("The monitor failed");
 }
 
-/** The monitor as a program runs it. Returns how many alerts it raised. */
-async function plainMonitor(env: Record<string, string>, out: Output): Promise<number> {
+/** The monitor as a program runs it. */
+async function plainMonitor(cast: Cast, out: Output): Promise<void> {
   const latest = new Map<Channel, number>();
-  let alerts = 0;
   let shown = "";
   const onEvent = (event: Event) => {
     if (event.event === "alert") {
-      alerts++;
       const alert = event as unknown as Alert;
       out.event(event, () => {
         const text = alertText(alert, ruleFor(alert.channel).span);
@@ -91,8 +71,5 @@ async function plainMonitor(env: Record<string, string>, out: Output): Promise<n
       out.line(`${timeOfDay(time)}  ${values.join("  ")}`);
     }
   };
-  const monitor = new TaskProcess("smoker:monitor", ["--exit-when-idle", IDLE], { env, onEvent });
-  const { code, stderr } = await monitor.ended;
-  if (code !== 0) throw new FailedError(`The monitor failed: ${stderr.trim()}`);
-  return alerts;
+  await cast.ended(cast.start("smoker:monitor", ["--exit-when-idle", IDLE], onEvent));
 }

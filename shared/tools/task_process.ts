@@ -93,10 +93,19 @@ export class TaskProcess {
       .output();
   }
 
-  /** Ends the script, whatever it does, and waits for that. */
-  async end(): Promise<void> {
+  /** Ends the script at once, whatever it does, and waits for that. */
+  end(): Promise<void> {
+    return this.#end("KILL");
+  }
+
+  /** Asks the script to finish what is in hand, and waits for that. */
+  stop(): Promise<void> {
+    return this.#end("TERM");
+  }
+
+  async #end(signal: "KILL" | "TERM"): Promise<void> {
     while (!this.#over && !this.pid) await Promise.race([this.ready(), this.ended]).catch(() => {});
-    if (!this.#over) await this.kill("KILL");
+    if (!this.#over) await this.kill(signal);
     await this.ended;
   }
 

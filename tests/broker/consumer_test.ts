@@ -238,6 +238,27 @@ Deno.test(
 );
 
 Deno.test(
+  "stopping while the broker is away doesn't wait for the work in hand",
+  OPTIONS,
+  async () => {
+    await using broker = await TestBroker.open();
+    const { queue, publisher } = await setUp(broker);
+    using _ = publisher;
+    const proxy = new BrokerProxy();
+    await using connection = await connect(proxy.port);
+    await publisher.publish(textMessage(queue, "x", "r/1"));
+    const never = new Promise<Verdict>(() => {});
+    const consumer = new Running(connection, queue, publisher, () => never);
+    await consumer.got(1);
+    proxy[Symbol.dispose]();
+    await consumer.stop();
+    assert.deepEqual((await broker.take(queue.queue, 1)).map(({ messageId }) => messageId), [
+      "r/1",
+    ]);
+  },
+);
+
+Deno.test(
   "a queue deleted under its consumer is declared and consumed again",
   OPTIONS,
   async () => {

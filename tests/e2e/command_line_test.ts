@@ -56,6 +56,17 @@ e2e("misuse is one line, exit 2, and nothing is published", async () => {
   assert.equal((await connection.inspect("help_queue"))?.ready ?? 0, 0);
 });
 
+e2e("--purge waits until the file has shown that it is one", async () => {
+  await using vhost = await Vhost.create();
+  const args = ["--file", "-", "--interval", "0"];
+  await vhost.run("helpdesk:produce", args, { input: ticketsCsv(9) });
+  const input = "Date_Time,First_Name\n2/14/23 10:15,Eve\n";
+  const { code } = await vhost.start("helpdesk:produce", [...args, "--purge"], { input }).ended;
+  assert.equal(code, 2);
+  await using connection = await vhost.connect();
+  assert.equal((await connection.inspect("help_queue"))?.ready, 9);
+});
+
 e2e("malformed rows are told and skipped, --strict stops at the first", async () => {
   await using vhost = await Vhost.create();
   const input = "\ufeffdate_time,HELP_REQUEST,first_name,Extra\r\n" +

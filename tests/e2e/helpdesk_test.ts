@@ -296,3 +296,15 @@ e2e("the demo: workers come and one is killed, every ticket is handled", async (
   assert.deepEqual({ published, handled, lost }, { published: 60, handled: 60, lost: 0 });
   assert.deepEqual(Object.keys(workers as Record<string, number>).sort(), ["ann", "bob", "cleo"]);
 });
+
+e2e("the demo stopped in the middle says what waits, and leaves no process", async () => {
+  await using vhost = await Vhost.create();
+  const demo = vhost.start("demo");
+  await demo.until((events) => events.some(({ text }) => /ticket +5 /.test(String(text))));
+  await demo.kill("TERM");
+  const { code, stderr } = await demo.ended;
+  assert.equal(code, 0, stderr);
+  assert.equal(summaryOf(demo).lost, 0);
+  await using connection = await vhost.connect();
+  assert.equal((await connection.inspect("help_queue"))?.consumers, 0);
+});
