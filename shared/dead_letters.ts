@@ -40,7 +40,10 @@ export function deadLetter(delivery: Delivery, queue: string, reason: string): M
   };
 }
 
-/** The body as bytes; the client has parsed JSON and text already. */
+/**
+ * The body as bytes. The client has parsed JSON and text/plain already: JSON is written again, with the same values
+ * as far as numbers go in JavaScript; everything else is as it came.
+ */
 export function bytesOf({ body, contentType }: Delivery): Buffer {
   if (Buffer.isBuffer(body)) return body;
   const text = contentType === "application/json" ? JSON.stringify(body) : String(body);
