@@ -95,7 +95,9 @@ export class ChannelMonitor {
       }
     }
     return {
-      publish: judged.flatMap(({ verdict }) => verdict.alerts.map(alertMessage)),
+      publish: judged.flatMap(({ verdict }) =>
+        verdict.alerts.map((alert) => alertMessage(alert, this.rule))
+      ),
       dead,
       state: judged.length > 0 ? judge.save() : null,
       repeated: judged.some(({ verdict, redelivered }) =>
@@ -124,7 +126,7 @@ export class ChannelMonitor {
 }
 
 /** The message of an alert: `<id>/<state>` makes it one and the same, however often it is published. */
-function alertMessage(alert: Alert): Message {
+function alertMessage(alert: Alert, { span }: ChannelRule): Message {
   return {
     queue: ALERT_QUEUE,
     body: Buffer.from(JSON.stringify(alert)),
@@ -132,7 +134,7 @@ function alertMessage(alert: Alert): Message {
       contentType: "application/json",
       messageId: `${alert.id}/${alert.state}`,
       appId: "smoker_monitor",
-      headers: { "published-at": Date.now() },
+      headers: { "published-at": Date.now(), "window-ms": span },
     },
   };
 }

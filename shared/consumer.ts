@@ -10,16 +10,19 @@ import type { Publisher } from "./publisher.ts";
 import type { Queue } from "./topology.ts";
 
 /**
- * What becomes of a delivery: acknowledged, or moved to the queue's dead letters first. A handler that
- * throws ends the consumer, and the broker gives the message to another one.
+ * What becomes of a delivery: acknowledged, given back to the head of its queue, or moved to the dead letters
+ * and then acknowledged. What is given back comes again at once: the handler has to wait, not the broker. A
+ * handler that throws ends the consumer, and the broker gives the message to another one.
  */
-export type Verdict = "ack" | { readonly dead: string };
+export type Verdict = "ack" | "back" | { readonly dead: string };
 
 export interface ConsumeOptions {
   /** Unacknowledged deliveries at a time, 1 to 2000 (RabbitMQ's limit for quorum queues). */
   prefetch: number;
-  /** Takes the dead letters; its topology has the queue's `.dead`. */
+  /** Takes the dead letters; its topology has their queue. */
   dead: Publisher;
+  /** The queue of the dead letters. @default {`<queue>.dead`} */
+  deadQueue?: Queue;
   /** Ends the consumer: nothing new is taken, what is in hand is finished. */
   signal: AbortSignal;
   /** Ends the consumer when nothing was delivered or being worked on for so long, in milliseconds. */
@@ -48,15 +51,25 @@ export async function consume(
     const inbox = new Inbox();
     const consumer = await unlessAborted(subscribe(connection, queue, inbox, options), signal);
     if (!consumer) return;
-    const stop = () => void withdraw(consumer, inbox);
+    const abandoned = new AbortController();
+    const stop = () => {
+      withdraw(consumer, inbox);
+      // Without its channel the delivery in hand is the broker's again: nothing to wait for.
+      if (!consumer.channel.active) abandoned.abort();
+    };
     signal.addEventListener("abort", stop, { once: true });
+    consumer.channel.once("close", () => signal.aborted && abandoned.abort());
     if (!ready) options.onReady?.();
     ready = true;
     try {
       while (true) {
         const delivery = await inbox.take(options.idleAfter);
         if (!delivery) break;
-        await settle(consumer.channel, delivery, queue.queue, await handle(delivery), options);
+        const done = handle(delivery).then((verdict) =>
+          settle(consumer.channel, delivery, queue.queue, verdict, options)
+        );
+        await unlessAborted(done, abandoned.signal);
+        if (abandoned.signal.aborted) return;
       }
     } finally {
       signal.removeEventListener("abort", stop);
@@ -111,12 +124,16 @@ async function settle(
   delivery: Delivery,
   queue: string,
   verdict: Verdict,
-  { dead, onDead }: ConsumeOptions,
+  { dead, deadQueue, onDead }: ConsumeOptions,
 ): Promise<void> {
-  if (verdict !== "ack") {
-    await dead.publish(deadLetter(delivery, queue, verdict.dead));
+  const { deliveryTag } = delivery;
+  if (typeof verdict === "object") {
+    const letter = deadLetter(delivery, queue, verdict.dead);
+    await dead.publish(deadQueue ? { ...letter, queue: deadQueue.queue } : letter);
     onDead?.(delivery, verdict.dead);
   }
-  // On a lost channel nothing can be acknowledged: the broker delivers the message again.
-  if (channel.active) channel.basicAck({ deliveryTag: delivery.deliveryTag });
+  // On a lost channel nothing can be acknowledged or given back: the broker delivers the message again.
+  if (!channel.active) return;
+  if (verdict === "back") channel.basicNack({ deliveryTag, requeue: true });
+  else channel.basicAck({ deliveryTag });
 }

@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import { bytesOf, type Delivery } from "./dead_letters.ts";
-import { type Channel, CHANNELS } from "./alerts.ts";
+import { type Alert, type Channel, CHANNELS } from "./alerts.ts";
 import { HELP_QUEUE, READING_QUEUES, TASK_QUEUE } from "./topology.ts";
 import { formatClassTime, formatLocalTime, parseLocalTime } from "./local_time.ts";
 
@@ -70,6 +70,29 @@ export const Reading = z.object({
   fahrenheit: Fahrenheit,
 });
 export type Reading = z.infer<typeof Reading>;
+
+/** The longest `<id>/<state>` must fit into a message id: 255 bytes. */
+const MAX_ALERT_ID = 240;
+
+/** Ids become parts of mails and headers: no line breaks, nothing invisible. */
+const AlertId = z.string().regex(/^[^\p{Cc}\p{Cf}\p{Cs}]+$/u, "the id must be printable text")
+  .refine((id) => new TextEncoder().encode(id).length <= MAX_ALERT_ID, "the id is too long");
+
+/** An alert as {@link Alert} describes it. */
+const AlertBody: z.ZodType<Alert> = z.object({
+  id: AlertId,
+  channel: z.enum(CHANNELS),
+  rule: z.enum(["drop", "stall"]),
+  state: z.enum(["open", "resolved"]),
+  opened: recordedTime,
+  at: recordedTime,
+  fahrenheit: Fahrenheit,
+  change: z.number().min(-20_000).max(20_000),
+  min: Fahrenheit,
+  max: Fahrenheit,
+  readings: z.int().min(0),
+  reason: z.literal("new run").exactOptional(),
+});
 
 /** A row of the smoker's CSV: a time, and for each channel a temperature or none. */
 export interface Temperatures {
@@ -159,6 +182,16 @@ export function decodeReading(delivery: Delivery, channel: Channel): Reading {
   return reading;
 }
 
+/** @throws {RangeError} If the delivery is no alert. */
+export function decodeAlert(delivery: Delivery): Alert {
+  return check(
+    AlertBody,
+    decode(delivery, () => {
+      throw new RangeError("an alert must be JSON");
+    }),
+  );
+}
+
 /** @throws {RangeError} If the text is no decimal number. */
 export function parseFahrenheit(text: string): number {
   const trimmed = text.trim();
@@ -201,6 +234,10 @@ function decode(delivery: Delivery, fromText: (text: string) => unknown): unknow
 }
 
 function textOf(delivery: Delivery): string {
+  // The client has decoded text/plain already, with a mark for each byte that it could not.
+  if (typeof delivery.body === "string" && delivery.body.includes("\ufffd")) {
+    throw new RangeError("the body is not UTF-8 text");
+  }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytesOf(delivery));
   } catch {

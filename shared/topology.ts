@@ -29,6 +29,11 @@ export const READING_QUEUES = {
   "food-b": "02-food-B",
 } as const;
 
+/** How the notifier can tell of an alert. */
+export const NOTICE_KINDS = ["email", "text", "webhook"] as const;
+
+export type NoticeKind = typeof NOTICE_KINDS[number];
+
 /** The topic exchange on which scripts announce what they do; transient, and nobody has to listen. */
 export const WATCH_EXCHANGE = "watch";
 
@@ -36,10 +41,10 @@ export const WATCH_EXCHANGE = "watch";
 const MAX_REPLIES = 10_000;
 
 /**
- * Readings are judged in order, so they are never given up after some deliveries. As good as no limit:
- * RabbitMQ 3.10 takes -1 for 0, and 4.x drops after 20 without it.
+ * Readings are judged in order, and notices wait for their server, so neither is given up after some
+ * deliveries. As good as no limit: RabbitMQ 3.10 takes -1 for 0, and 4.x drops after 20 without it.
  */
-const READING_DELIVERIES = 1_000_000;
+const ENDLESS_DELIVERIES = 1_000_000;
 
 const QUORUM = { "x-queue-type": "quorum" } as const;
 
@@ -78,7 +83,7 @@ export function readingQueue(queue: string, type: QueueType): Queue {
     arguments: {
       ...QUORUM,
       "x-single-active-consumer": true,
-      "x-delivery-limit": READING_DELIVERIES,
+      "x-delivery-limit": ENDLESS_DELIVERIES,
     },
   };
 }
@@ -89,6 +94,22 @@ export function stateQueue(queue: string): Queue {
     queue: `${queue}.state`,
     durable: true,
     arguments: { ...QUORUM, "x-max-length": 1 },
+  };
+}
+
+/**
+ * The notices of one kind that wait to be sent; ours alone. One notifier sends, others stand by, so that they
+ * leave in order.
+ */
+export function noticeQueue(kind: NoticeKind): Queue {
+  return {
+    queue: `${ALERT_QUEUE}.${kind}`,
+    durable: true,
+    arguments: {
+      ...QUORUM,
+      "x-single-active-consumer": true,
+      "x-delivery-limit": ENDLESS_DELIVERIES,
+    },
   };
 }
 
@@ -108,5 +129,6 @@ export function allQueues(type: QueueType): Queue[] {
     sharedQueue(ALERT_QUEUE, type),
   ];
   const states = readings.map((queue) => stateQueue(queue));
-  return [...read, ...states, ...read.map(({ queue }) => deadQueue(queue))];
+  const notices = NOTICE_KINDS.map(noticeQueue);
+  return [...read, ...notices, ...states, ...read.map(({ queue }) => deadQueue(queue))];
 }

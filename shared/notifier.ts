@@ -1,0 +1,211 @@
+/**
+ * The notifier's part at the broker: alerts are passed on into a queue for each kind of notice, and each of these
+ * is emptied by a sender of its own. So a server that is away holds back its own kind only, and what was sent
+ * isn't sent again, also after a restart.
+ */
+import { unlessAborted } from "./abort.ts";
+import type { BrokerAddress } from "./broker_url.ts";
+import { Connection } from "./connection.ts";
+import { consume, type Verdict } from "./consumer.ts";
+import type { Delivery } from "./dead_letters.ts";
+import { reasonOf } from "./errors.ts";
+import { IdleWatch } from "./idle_watch.ts";
+import { NoticeQueue, REMEMBERED_KEYS } from "./notice_queue.ts";
+import type { NoticeSender } from "./notice_sender.ts";
+import { decodeNotice, headline, type Notice, noticeMessage } from "./notices.ts";
+import type { Output } from "./output.ts";
+import { Publisher } from "./publisher.ts";
+import { RecentIds } from "./recent_ids.ts";
+import { ALERT_QUEUE, deadQueue, NOTICE_KINDS, noticeQueue, type Queue } from "./topology.ts";
+
+export interface NotifierOptions {
+  readonly name: string;
+  readonly address: BrokerAddress;
+  readonly alertQueue: Queue;
+  /** Alerts held at a time. */
+  readonly prefetch: number;
+  /** Ends it when there was nothing to do for so long, in milliseconds. */
+  readonly exitWhenIdle: number | undefined;
+  /** The first wait after a failure, in milliseconds; it doubles up to 5 min. */
+  readonly retryMs: number;
+  /** A notice is given up so long after its alert was published, in milliseconds. */
+  readonly giveUpMs: number;
+  readonly out: Output;
+  readonly signal: AbortSignal;
+}
+
+/** What is being sent may take so long after Ctrl-C, in milliseconds. */
+const FINISH_MS = 10_000;
+
+const DEAD_QUEUE = deadQueue(ALERT_QUEUE);
+
+/**
+ * Sends notices until the signal or the idle time ends it.
+ *
+ * @throws {FailedError} If there is no broker, or it refuses.
+ */
+export async function notify(
+  senders: readonly NoticeSender[],
+  options: NotifierOptions,
+): Promise<void> {
+  const { name, alertQueue, prefetch, out, signal } = options;
+  await using connection = await Connection.open(options.address, "consume", {
+    out,
+    signal,
+    name: `alert_notifier ${name}`,
+  });
+  const queues = senders.map(({ kind }) => noticeQueue(kind));
+  // The alerts' own queue too: what is wrong with it is told before anything is sent.
+  const topology = [alertQueue, ...queues, DEAD_QUEUE];
+  using publisher = await Publisher.open(connection, topology, { returned: "declare" });
+  using idle = new IdleWatch(
+    options.exitWhenIdle,
+    () => isHeldBack(connection, [alertQueue, ...queues]),
+  );
+  const failed = new AbortController();
+  const ended = AbortSignal.any([signal, idle.signal, failed.signal]);
+  const hurry = later(ended, FINISH_MS);
+  const counts = { handled: 0, duplicates: 0, dead: 0 };
+  const onDuplicate = () => void counts.duplicates++;
+
+  const unready = new Set([alertQueue, ...queues].map(({ queue }) => queue));
+  const onReady = ({ queue }: Queue) => {
+    if (!unready.delete(queue) || unready.size > 0) return;
+    const ways = senders.map(({ kind, server }) => `${kind} (${server})`).join(", ");
+    out.event(
+      { event: "ready", pid: Deno.pid, name },
+      () => `${name} sends alerts by ${ways}; Ctrl-C stops`,
+    );
+  };
+  const take = (
+    queue: Queue,
+    handle: (delivery: Delivery) => Promise<Verdict>,
+    { prefetch }: { prefetch: number },
+  ) => {
+    const watched = async (delivery: Delivery) => {
+      idle.touch(queue.queue, true);
+      const verdict = await handle(delivery);
+      idle.touch(queue.queue, false);
+      return verdict;
+    };
+    return consume(connection, queue, watched, {
+      prefetch,
+      dead: publisher,
+      deadQueue: DEAD_QUEUE,
+      signal: ended,
+      onReady: () => onReady(queue),
+      onDead({ messageId }, reason) {
+        counts.dead++;
+        const id = messageId || null;
+        out.problem(
+          { event: "dead", queue: ALERT_QUEUE, id, reason },
+          () => `${id ?? "A message without id"} moved to ${DEAD_QUEUE.queue}: ${reason}`,
+        );
+      },
+    }).catch((error) => {
+      failed.abort();
+      throw error;
+    });
+  };
+  const queueOf = (sender: NoticeSender) => {
+    const { kind: by, server } = sender;
+    return new NoticeQueue(sender, {
+      ...options,
+      signal: ended,
+      hurry,
+      onDuplicate,
+      onSent(notice, answer) {
+        counts.handled++;
+        const { id, state } = notice.alert;
+        out.event(
+          { event: "notice", id, state, by },
+          () => `${by.padEnd(7)}  ${headline(notice)}  (${answer})`,
+        );
+      },
+      onWaiting({ alert: { id, state } }, reason, waitMs) {
+        const seconds = Math.round(waitMs / 100) / 10;
+        out.problem(
+          { event: "waiting", id, state, by, reason, seconds },
+          () => `${by}: ${server}: ${reason}; trying again in ${seconds} s`,
+        );
+      },
+    });
+  };
+
+  await tellOfOthers(connection, queues, out);
+  const ends = await Promise.allSettled([
+    take(alertQueue, passingOn(senders, publisher, { hurry, onDuplicate }), { prefetch }),
+    ...senders.map((sender) => {
+      const notices = queueOf(sender);
+      return take(noticeQueue(sender.kind), (delivery) => notices.handle(delivery), {
+        prefetch: 1,
+      });
+    }),
+  ]);
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
+  out.summary({ event: "summary", ...counts }, () => {
+    const { handled, duplicates, dead } = counts;
+    return `${name}: ${handled} notices sent, ${duplicates} duplicates, ${dead} dead letters`;
+  });
+}
+
+/** Puts an alert into the queue of each kind; one that came before is not passed on again. */
+function passingOn(
+  senders: readonly NoticeSender[],
+  publisher: Publisher,
+  { hurry, onDuplicate }: { hurry: AbortSignal; onDuplicate: () => void },
+): (delivery: Delivery) => Promise<Verdict> {
+  const passed = new RecentIds(REMEMBERED_KEYS);
+  return async (delivery) => {
+    let notice: Notice;
+    try {
+      notice = decodeNotice(delivery);
+    } catch (error) {
+      return { dead: reasonOf(error) };
+    }
+    if (passed.has(notice.key)) {
+      onDuplicate();
+      return "ack";
+    }
+    const messages = senders.map(({ kind }) => noticeMessage(notice, kind));
+    const published = Promise.all(messages.map((message) => publisher.publish(message)));
+    if (!await unlessAborted(published, hurry)) return "back";
+    passed.add(notice.key);
+    return "ack";
+  };
+}
+
+/** Whether it is quiet though there is something to do: for want of the broker, or of a turn. */
+async function isHeldBack(connection: Connection, queues: readonly Queue[]): Promise<boolean> {
+  try {
+    if (connection.away) return true;
+    for (const { queue } of queues) {
+      if (((await connection.inspect(queue))?.ready ?? 0) > 0) return true;
+    }
+    return false;
+  } catch {
+    // The connection is being closed.
+    return true;
+  }
+}
+
+/** Tells of notices that wait for a kind that isn't configured any more. */
+async function tellOfOthers(
+  connection: Connection,
+  queues: readonly Queue[],
+  out: Output,
+): Promise<void> {
+  for (const kind of NOTICE_KINDS) {
+    const { queue } = noticeQueue(kind);
+    if (queues.some((other) => other.queue === queue)) continue;
+    const ready = (await connection.inspect(queue))?.ready ?? 0;
+    if (ready > 0) out.note(`${queue} holds ${ready} notices, but ${kind} isn't set up: they wait`);
+  }
+}
+
+/** Aborted some milliseconds after another signal. */
+function later(signal: AbortSignal, ms: number): AbortSignal {
+  const controller = new AbortController();
+  signal.addEventListener("abort", () => setTimeout(() => controller.abort(), ms), { once: true });
+  return controller.signal;
+}
