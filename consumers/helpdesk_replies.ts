@@ -6,6 +6,7 @@
  * Needs the network for the broker, `logs/` to write with `--log`.
  */
 import { decodeReply } from "../shared/messages.ts";
+import { inert } from "../shared/output.ts";
 import { run } from "../shared/script.ts";
 import { repliesQueue } from "../shared/topology.ts";
 import { CONSUMER_OPTIONS, work } from "../shared/worker.ts";
@@ -27,7 +28,7 @@ if (import.meta.main) {
       decode: decodeReply,
       handle: (reply) => {
         const { ticket, name, worker, text } = reply;
-        script.out.event({ event: "reply", ...reply }, () => `To ${name}: ${text}`);
+        script.out.event({ event: "reply", ...reply }, () => inert(`To ${name}: ${text}`));
         return Promise.resolve({ ticket, name, worker });
       },
     }));

@@ -11,7 +11,7 @@
 import { delay } from "../shared/abort.ts";
 import { CATEGORIES, decodeTicket, type Reply, type Ticket } from "../shared/messages.ts";
 import { duration, withDefault } from "../shared/options.ts";
-import type { Output } from "../shared/output.ts";
+import { inert, type Output } from "../shared/output.ts";
 import { run } from "../shared/script.ts";
 import { HELP_QUEUE, HELP_REPLIES, repliesQueue, sharedQueue } from "../shared/topology.ts";
 import { type Job, work, WORKER_OPTIONS } from "../shared/worker.ts";
@@ -89,7 +89,7 @@ async function handleTicket(
     () => {
       const number = id?.match(/(\d+)$/)?.[1] ?? "without a number";
       const again = redelivered ? out.paint("yellow", `  (redelivered, attempt ${attempt})`) : "";
-      return `${out.paint("cyan", worker)}  ticket ${number}  ${name}: ${
+      return `${out.paint("cyan", worker)}  ticket ${number}  ${inert(name)}: ${
         CATEGORIES[category]
       }${again}`;
     },

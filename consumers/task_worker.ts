@@ -10,6 +10,7 @@
 import { delay } from "../shared/abort.ts";
 import { decodeTask } from "../shared/messages.ts";
 import { duration, withDefault } from "../shared/options.ts";
+import { inert } from "../shared/output.ts";
 import { run } from "../shared/script.ts";
 import { sharedQueue, TASK_QUEUE } from "../shared/topology.ts";
 import { work, WORKER_OPTIONS } from "../shared/worker.ts";
@@ -42,7 +43,7 @@ if (import.meta.main) {
       async handle(text, { delivery: { messageId, redelivered }, name: worker }) {
         const seconds = secondsOf(text, values.dot);
         const again = redelivered ? out.paint("yellow", "  (redelivered)") : "";
-        out.line(`${out.paint("cyan", worker)}  ${text}  ${seconds} s${again}`);
+        out.line(`${out.paint("cyan", worker)}  ${inert(text)}  ${seconds} s${again}`);
         const started = performance.now();
         await delay(seconds * 1000);
         const took = ((performance.now() - started) / 1000).toFixed(1);

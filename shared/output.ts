@@ -159,6 +159,11 @@ function writeAll(file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Ar
   }
 }
 
+/** Text of a message for a line of its own: it can't colour it, end it or begin another. */
+export function inert(text: string): string {
+  return plain(text, false).replace(/\n/g, "\ufffd");
+}
+
 /** Text from a message can't move the cursor or ring the bell; colours, ours, are left where there are some. */
 function plain(text: string, coloured: boolean): string {
   // deno-lint-ignore no-control-regex -- removing them is the point

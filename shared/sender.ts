@@ -4,7 +4,7 @@
  */
 import { type RejectedRow, reportRejected } from "./csv_replay.ts";
 import { reasonOf } from "./errors.ts";
-import type { Output } from "./output.ts";
+import { inert, type Output } from "./output.ts";
 import type { Message, Publisher } from "./publisher.ts";
 import type { Stream } from "./replay.ts";
 import { type Place, Tally } from "./tally.ts";
@@ -125,7 +125,9 @@ export class Sender<T> {
   #done(place: Place, item: T): void {
     const { stream, out, announcer, onRow } = this.#options;
     const { rows, confirmed, rejected, failed } = this.tally;
-    if (onRow(this.tally)) out.line(`${String(place.row).padStart(6)}  ${stream.line(item)}`);
+    if (onRow(this.tally)) {
+      out.line(`${String(place.row).padStart(6)}  ${inert(stream.line(item))}`);
+    }
     announcer?.announce(stream.key, () => ({
       ...place,
       item,
