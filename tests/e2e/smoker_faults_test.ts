@@ -229,14 +229,14 @@ e2e("stopped by Ctrl-C and started again, all together judge each reading once",
 e2e("a standby that is stopped ends in peace, whatever it is just doing", async () => {
   await using vhost = await Vhost.create();
   await vhost.start("smoker:monitor").ready();
-  // So impatient that they look after the first one all the time.
+  // So impatient that they look after the first one ten times a second.
   const standbys = Array.from(
     { length: 8 },
-    () => vhost.start("smoker:monitor", ["--exit-when-idle", "1ms"]),
+    () => vhost.start("smoker:monitor", ["--exit-when-idle", "100ms"]),
   );
   const ends = await Promise.all(standbys.map(async (standby, index) => {
     await standby.ready();
-    await pause(index * 5);
+    await pause(70 + index * 6);
     await standby.kill("INT");
     return await standby.ended;
   }));
