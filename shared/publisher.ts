@@ -6,8 +6,9 @@
  * connection, a nack and a confirm that takes too long all have the same cure.
  */
 import { delay, unlessAborted } from "./abort.ts";
-import { type Channel, type Connection, type Properties, refusal, RETRY_MS } from "./connection.ts";
+import { type Channel, type Connection, type Properties, RETRY_MS } from "./connection.ts";
 import { FailedError } from "./errors.ts";
+import { refusal } from "./refusals.ts";
 import type { Queue } from "./topology.ts";
 
 /** Enough in flight for the broker's full rate; more only costs memory (measured: 300 to 500). */

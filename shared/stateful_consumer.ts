@@ -8,10 +8,11 @@
  * lost its queue to another can't save an older state over the newer one.
  */
 import { delay, unlessAborted } from "./abort.ts";
-import { type Channel, type Connection, refusal, RETRY_MS } from "./connection.ts";
+import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
 import { deadLetter, type Delivery } from "./dead_letters.ts";
 import { FailedError } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
+import { refusal } from "./refusals.ts";
 import type { Message } from "./publisher.ts";
 import { deadQueue, type Queue } from "./topology.ts";
 
