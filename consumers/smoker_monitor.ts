@@ -110,6 +110,7 @@ async function main(script: MonitorScript): Promise<number> {
           );
           announce("smoker.dead", () => ({ id, queue, reason, totals: totals(monitors) }));
         },
+        onTold: () => out.flush(),
       }),
     ];
   }));

@@ -38,6 +38,8 @@ export interface ChannelListener {
   /** A reading was judged and its alerts are published; in order. */
   onJudged: (judged: Judged) => void;
   onDead: (delivery: Delivery, reason: string) => void;
+  /** A batch is told of: what isn't written out now may be lost, as its readings won't come again. */
+  onTold: () => void;
 }
 
 export class ChannelMonitor {
@@ -106,6 +108,7 @@ export class ChannelMonitor {
       onPublished: () => {
         for (const each of judged) this.#listener.onJudged(each);
         for (const { delivery, reason } of dead) this.#listener.onDead(delivery, reason);
+        this.#listener.onTold();
       },
       onSaved: () => {
         this.dead += dead.length;

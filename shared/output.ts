@@ -52,10 +52,11 @@ export class Output {
     this.#write(event, this.quiet ? undefined : line, !this.quiet);
   }
 
-  /** A result that went wrong: shown even with `--quiet`, on stderr unless `--json`. */
+  /** A result that went wrong: shown at once, even with `--quiet`, on stderr unless `--json`. */
   problem(event: Event, line: () => string): void {
     this.#write(event, undefined, true);
-    if (!this.json) this.error(line());
+    if (this.json) this.flush();
+    else this.error(line());
   }
 
   /** The last result. */

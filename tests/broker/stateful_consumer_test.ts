@@ -344,6 +344,7 @@ Deno.test(
       const monitor = new ChannelMonitor(ruleFor("smoker"), {
         onJudged: ({ verdict }) => judged.push(verdict.verdict),
         onDead: (_, reason) => assert.fail(reason),
+        onTold: () => judged.push("told"),
       });
       const body = { time, channel: "smoker", fahrenheit: 100 };
       const delivery = {
@@ -353,7 +354,7 @@ Deno.test(
       } as Delivery;
       const outcome = monitor.restore(state).handle([delivery]);
       outcome.onPublished();
-      assert.deepEqual(judged, ["judged"], JSON.stringify(state));
+      assert.deepEqual(judged, ["judged", "told"], JSON.stringify(state));
       assert.equal((outcome.state as { row: number }).row, 2);
     }
 
