@@ -40,6 +40,33 @@ export function deadLetter(delivery: Delivery, queue: string, reason: string): M
   };
 }
 
+/** The queue in which a dead letter was before; `undefined` when it doesn't say. */
+export function originalQueue({ headers }: Delivery): string | undefined {
+  const queue = headers?.["original-queue"];
+  return typeof queue === "string" ? queue : undefined;
+}
+
+/**
+ * The message that a dead letter was: its properties and headers but those that {@link deadLetter} has added.
+ *
+ * @param queue Where it goes.
+ */
+export function revived(letter: Delivery, queue: string): Message {
+  const { headers: all = {}, ...properties } = propertiesOf(letter);
+  const headers = Object.fromEntries(
+    Object.entries(all).filter(([name]) => !OF_LETTERS.includes(name)),
+  );
+  const hasHeaders = Object.keys(headers).length > 0;
+  return {
+    queue,
+    body: bytesOf(letter),
+    properties: { ...properties, ...(hasHeaders ? { headers } : {}) },
+  };
+}
+
+/** Headers that a message doesn't keep when it comes back. */
+const OF_LETTERS = ["reason", "original-queue", "failed-at", "x-delivery-count", "CC", "BCC"];
+
 /**
  * The body as bytes. The client has parsed JSON and text/plain already: JSON is written again, with the same values
  * as far as numbers go in JavaScript; everything else is as it came.

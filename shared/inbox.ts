@@ -8,6 +8,11 @@ export class Inbox {
   #ended = false;
   #wake: () => void = () => {};
 
+  /** Deliveries that wait. */
+  get size(): number {
+    return this.#waiting.length;
+  }
+
   put(delivery: Delivery): void {
     this.#waiting.push(delivery);
     this.#wake();

@@ -118,6 +118,20 @@ export function deadQueue(queue: string): Queue {
   return { queue: `${queue}.dead`, durable: true, arguments: QUORUM };
 }
 
+/**
+ * The queues that dead letters may go back to: those that consumers read. Not the saved states, where a letter
+ * would take the place of what a monitor knows.
+ */
+export function consumedQueues(): string[] {
+  return allQueues("quorum").map(({ queue }) => queue)
+    .filter((queue) => !/\.(dead|state)$/.test(queue));
+}
+
+/** The queues of dead letters. */
+export function deadQueues(): string[] {
+  return allQueues("quorum").map(({ queue }) => queue).filter((queue) => queue.endsWith(".dead"));
+}
+
 /** Every queue of the collection, for `deno task queues`. */
 export function allQueues(type: QueueType): Queue[] {
   const readings = Object.values(READING_QUEUES);

@@ -202,7 +202,16 @@ e2e("`queues` lists, empties and deletes", async () => {
 });
 
 e2e("every task has a complete --help", async () => {
-  for (const task of ["helpdesk:produce", "helpdesk:work", "helpdesk:replies", "queues", "demo"]) {
+  for (
+    const task of [
+      "helpdesk:produce",
+      "helpdesk:work",
+      "helpdesk:replies",
+      "queues",
+      "dead",
+      "demo",
+    ]
+  ) {
     const { code, stdout } = await new Deno.Command("deno", {
       args: ["task", "--quiet", task, "--help"],
       env: { NO_COLOR: "1", DENO_NO_PROMPT: "1" },

@@ -1,0 +1,182 @@
+/**
+ * The dead letters: shows what lies in the `.dead` queues and why, puts letters back into the queues they come
+ * from, or discards them.
+ *
+ *     deno task dead
+ *     deno task dead --requeue --queue help_queue --reason "not a ticket" --yes
+ *     deno task dead --discard --queue task_queue
+ *
+ * Looking changes nothing: letters stay unacknowledged while they are read, and then lie there as before. Needs
+ * the network for the broker, `logs/` to write with `--log`.
+ */
+import { delay } from "../abort.ts";
+import { brokerAddress, URL_OPTION } from "../broker_url.ts";
+import { Connection } from "../connection.ts";
+import type { Delivery } from "../dead_letters.ts";
+import { UsageError } from "../errors.ts";
+import { flag, integer, optional, text } from "../options.ts";
+import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
+import { deadQueues } from "../topology.ts";
+import { discard, look, requeue } from "./dead_round.ts";
+import { LetterReader } from "./letter_reader.ts";
+import { type Letter, LetterCount, letterCount, readLetter } from "./letters.ts";
+import type { Fates } from "./requeue.ts";
+
+const usage = {
+  task: "dead",
+  script: "dead",
+  summary:
+    "Shows the dead letters: per queue how many, of which reasons, then each. Nothing is changed by looking.\n" +
+    "--requeue puts those of a queue or a reason back where they come from; without --yes it only says what it\n" +
+    "would do. --discard removes them: it asks in a terminal, elsewhere it needs --yes.",
+  options: {
+    queue: optional("NAME", text, "letters of this queue only: help_queue or help_queue.dead"),
+    reason: optional("TEXT", text, "letters whose reason has this in it, in any case"),
+    limit: optional(
+      "N",
+      integer(0),
+      "letters shown of each queue (default 20; all with --json)",
+    ),
+    requeue: flag("put letters back into the queues they come from; needs --queue or --reason"),
+    discard: flag("remove letters for good; needs --queue or --reason"),
+    yes: flag("really put back, or discard without a question"),
+    ...URL_OPTION,
+    ...OUTPUT_OPTIONS,
+  },
+};
+
+type DeadScript = Script<typeof usage.options>;
+
+/** Letters shown to people of each queue. */
+const LIMIT = 20;
+
+/** Held by whoever reads letters: two at once would each see a part. */
+const LOCK = "dead.lock";
+const LOCK_POLL_MS = 200;
+
+async function main(script: DeadScript): Promise<number> {
+  const { values, out, signal } = script;
+  const queues = chosenQueues(values);
+  const options = { out, signal, name: usage.script };
+  await using connection = await Connection.open(brokerAddress(values.url), "consume", options);
+  out.event({ event: "ready", pid: Deno.pid, name: usage.script });
+  const counts = new Map<string, LetterCount>();
+  const done = { requeued: 0, discarded: 0, left: 0 };
+  const would = { requeue: 0, leave: 0 };
+  let locked = false;
+  for (const queue of queues) {
+    if (signal.aborted) break;
+    if (!await connection.inspect(queue)) continue;
+    if (!locked) await lock(connection, script);
+    locked = true;
+    // What comes dead again while letters are put back lies behind these.
+    const oldest = (await connection.inspect(queue))?.ready ?? 0;
+    if (oldest === 0) continue;
+    await using reader = await LetterReader.open(connection, queue);
+    const count = new LetterCount();
+    counts.set(queue, count);
+    const letters = matching(reader.letters(oldest, signal), { ...values, queue, count });
+    const limit = values.limit ?? (values.json ? Infinity : LIMIT);
+    const round = { queue, reader, count, letters, limit, out, signal };
+    if (values.discard) {
+      const discarded = await discard(round, !values.yes);
+      done.discarded += discarded;
+      if (discarded > 0) out.line(`Discarded ${letterCount(discarded)} of ${queue}`);
+    } else if (values.requeue) {
+      const fates = values.yes ? await requeue(round, connection) : await look(round);
+      if (values.yes) {
+        done.requeued += fates.going;
+        done.left += fates.staying;
+      } else {
+        would.requeue += fates.going;
+        would.leave += fates.staying;
+      }
+      tell(queue, fates, script);
+    } else {
+      await look(round);
+    }
+  }
+  const sum = (what: "letters" | "matched") =>
+    [...counts.values()].reduce((total, count) => total + count[what], 0);
+  const [letters, matched] = [sum("letters"), sum("matched")];
+  out.summary(
+    {
+      event: "summary",
+      letters,
+      matched,
+      ...done,
+      ...(values.requeue && !values.yes ? { would } : {}),
+      queues: Object.fromEntries(counts),
+    },
+    () => {
+      if (letters === 0) return "No dead letters";
+      const found = letters === matched
+        ? letterCount(letters)
+        : `${matched} of ${letterCount(letters)}`;
+      const { requeued, discarded, left } = done;
+      const changed = requeued + discarded > 0;
+      return `${found}: ` +
+        (changed
+          ? `${requeued} put back, ${discarded} discarded, ${left} left`
+          : "nothing changed");
+    },
+  );
+  return done.left > 0 ? 1 : 0;
+}
+
+/** Says where the letters of a queue went, or would go. */
+function tell(queue: string, fates: Fates, { values, out }: DeadScript): void {
+  const { going, staying } = fates;
+  if (going > 0) {
+    const places = `${letterCount(going)} of ${queue} back: ${fates.destinations()}`;
+    out.line(values.yes ? `Put ${places}` : `Would put ${places}. Do it: the same with --yes`);
+  }
+  if (staying > 0) {
+    out.error(
+      `${queue}: ${staying} ${values.yes ? "stay" : "would stay"} there: ${fates.obstacles()}`,
+    );
+  }
+}
+
+/** @throws {UsageError} If flags are missing, exclude each other, or name another queue. */
+function chosenQueues({ queue, reason, requeue, discard, yes }: DeadScript["values"]): string[] {
+  if (requeue && discard) throw new UsageError("--requeue and --discard exclude each other");
+  if (yes && !requeue && !discard) throw new UsageError("--yes goes with --requeue or --discard");
+  if ((requeue || discard) && queue === undefined && reason === undefined) {
+    throw new UsageError(
+      `--${requeue ? "requeue" : "discard"} needs --queue or --reason: see first what there is`,
+    );
+  }
+  if (discard && !yes && !Deno.stdin.isTerminal()) {
+    throw new UsageError("--discard asks in a terminal; elsewhere it needs --yes");
+  }
+  const all = deadQueues();
+  const chosen = all.filter((name) =>
+    queue === undefined || name === queue || name === `${queue}.dead`
+  );
+  if (chosen.length > 0) return chosen;
+  throw new UsageError(`--queue must be one of ${all.join(", ")}, got ${JSON.stringify(queue)}`);
+}
+
+/** Waits until no other one reads letters. */
+async function lock(connection: Connection, { out, signal }: DeadScript): Promise<void> {
+  for (let told = false; !signal.aborted && !await connection.lock(LOCK); told = true) {
+    if (!told) out.note("Another `deno task dead` is at work: waiting for its end");
+    await delay(LOCK_POLL_MS, signal);
+  }
+}
+
+async function* matching(
+  deliveries: AsyncIterable<Delivery>,
+  { queue, count, reason }: { queue: string; count: LetterCount; reason: string | undefined },
+): AsyncGenerator<{ delivery: Delivery; letter: Letter }> {
+  const wanted = reason?.toLowerCase() ?? "";
+  for await (const delivery of deliveries) {
+    const letter = readLetter(delivery, queue);
+    const matches = (letter.reason ?? "").toLowerCase().includes(wanted);
+    count.add(letter, matches);
+    if (matches) yield { delivery, letter };
+  }
+}
+
+if (import.meta.main) await run(usage, main);

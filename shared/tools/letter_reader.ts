@@ -1,0 +1,159 @@
+/**
+ * Looking into a queue and leaving it as it was.
+ *
+ * A message that is taken and requeued alone moves behind others. So every letter stays unacknowledged until the
+ * end, at the broker and not here, and then all go back oldest first. They are given back with `basic.nack`, which
+ * RabbitMQ 4 doesn't count as a failed delivery: its quorum queues drop a message after 20 of those.
+ */
+import { delay } from "../abort.ts";
+import type { Channel, Connection } from "../connection.ts";
+import type { Delivery } from "../dead_letters.ts";
+import { FailedError } from "../errors.ts";
+import { Inbox } from "../inbox.ts";
+
+/** RabbitMQ's limit for a consumer of a quorum queue; one more consumer holds as many more. */
+const MAX_HELD_PER_CONSUMER = 2000;
+
+/** Quiet for so long, the broker is asked whether there is more; milliseconds. */
+const QUIET_MS = 100;
+
+/** So often; then it is given up. */
+const MAX_QUIET = 100;
+
+/** How long the broker may take to queue again what was given back, and how often it is asked; milliseconds. */
+const GIVE_BACK_MS = 5000;
+const POLL_MS = 20;
+
+/** Takes the letters of a queue; `await using` gives back those that were not acknowledged, in their order. */
+export class LetterReader implements AsyncDisposable {
+  readonly #queue: string;
+  readonly #channel: Channel;
+  readonly #inbox = new Inbox();
+  readonly #closed = new AbortController();
+  /** The delivery tags that each consumer holds, oldest first; the last one is that of now. */
+  readonly #consumers: Set<number>[] = [];
+  #consumerTag: string | undefined;
+
+  private constructor(queue: string, channel: Channel) {
+    this.#queue = queue;
+    this.#channel = channel;
+    channel.once("close", () => {
+      this.#inbox.end();
+      this.#closed.abort();
+    });
+  }
+
+  /** @throws {FailedError} If the broker refuses. */
+  static async open(connection: Connection, queue: string): Promise<LetterReader> {
+    const channel = await connection.channel("consume", async (channel) => {
+      await channel.basicQos({ prefetchCount: MAX_HELD_PER_CONSUMER });
+    });
+    return new LetterReader(queue, channel);
+  }
+
+  /**
+   * The oldest letters, in order: `count` of them, fewer when others take some or `signal` is aborted.
+   *
+   * @throws {FailedError} If the connection is lost: everything unacknowledged is in its queue again.
+   */
+  async *letters(count: number, signal: AbortSignal): AsyncGenerator<Delivery> {
+    for (let taken = 0, quiet = 0; taken < count && !signal.aborted;) {
+      this.requireOpen();
+      if (this.#inbox.size === 0 && this.#isFull) await this.#lost(this.#nextConsumer());
+      const delivery = await this.#inbox.take(QUIET_MS);
+      if (delivery) {
+        taken++;
+        quiet = 0;
+        yield delivery;
+      } else if (this.#channel.active) {
+        if (await this.#lost(this.#ready()) === 0 && this.#inbox.size === 0) return;
+        if (++quiet > MAX_QUIET) {
+          throw new FailedError(`${this.#queue} has letters, but RabbitMQ doesn't deliver them`);
+        }
+      }
+    }
+  }
+
+  /** Aborted when the connection is lost: what is still unacknowledged then is in its queue again. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** @throws {FailedError} If the connection is lost. */
+  requireOpen(): void {
+    if (!this.#channel.active) throw lost();
+  }
+
+  /** Removes a letter from the queue. @returns `false` when the broker has it back already. */
+  ack({ deliveryTag }: Pick<Delivery, "deliveryTag">): boolean {
+    if (!this.#channel.active) return false;
+    this.#channel.basicAck({ deliveryTag });
+    this.#consumers.find((held) => held.delete(deliveryTag));
+    return true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#cancel();
+      for (const held of this.#consumers) {
+        const deliveryTag = [...held].at(-1);
+        if (deliveryTag) this.#channel.basicNack({ deliveryTag, multiple: true, requeue: true });
+      }
+      const count = this.#consumers.reduce((sum, held) => sum + held.size, 0);
+      // Whoever looks next must find them.
+      const deadline = performance.now() + GIVE_BACK_MS;
+      while (await this.#ready() < count && performance.now() < deadline) await delay(POLL_MS);
+    } catch {
+      // Without the channel the broker has them back already.
+    }
+    await this.#channel.close();
+  }
+
+  get #isFull(): boolean {
+    const held = this.#consumers.at(-1);
+    return held === undefined || held.size >= MAX_HELD_PER_CONSUMER;
+  }
+
+  /** One after the other: two at once would be served alternately, each with a share. */
+  async #nextConsumer(): Promise<void> {
+    await this.#cancel();
+    const held = new Set<number>();
+    this.#consumers.push(held);
+    // When this script is killed, RabbitMQ gives back consumer after consumer in the order of their tags.
+    const consumerTag = `letters-${String(this.#consumers.length).padStart(6, "0")}`;
+    await this.#channel.basicConsume({ queue: this.#queue, consumerTag }, (delivery) => {
+      held.add(delivery.deliveryTag);
+      this.#inbox.put(delivery);
+    });
+    this.#consumerTag = consumerTag;
+  }
+
+  async #cancel(): Promise<void> {
+    if (this.#consumerTag === undefined) return;
+    await this.#channel.basicCancel({ consumerTag: this.#consumerTag });
+    this.#consumerTag = undefined;
+    // What came before the broker's answer reaches its handler one turn later.
+    await new Promise((turn) => setImmediate(turn));
+  }
+
+  async #ready(): Promise<number> {
+    const state = await this.#channel.queueDeclare({ queue: this.#queue, passive: true });
+    return state.messageCount;
+  }
+
+  async #lost<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw this.#channel.active ? error : lost(error);
+    }
+  }
+}
+
+function lost(cause?: unknown): FailedError {
+  return new FailedError(
+    "Lost RabbitMQ or the queue: nothing is lost, what was not acknowledged is in its queue again. " +
+      "See what is there, then repeat the command",
+    { cause },
+  );
+}
