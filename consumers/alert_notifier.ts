@@ -81,7 +81,7 @@ async function main(script: NotifierScript): Promise<number> {
   if (values.test) return await testAll(script, senders);
   await notify(senders, {
     name: values.name ?? `w${Deno.pid}`,
-    address: brokerAddress(values.url),
+    address: brokerAddress(values.url, values),
     alertQueue: sharedQueue(ALERT_QUEUE, queueType),
     prefetch: values.prefetch,
     exitWhenIdle: values.exitWhenIdle,

@@ -117,7 +117,11 @@ async function main(script: MonitorScript): Promise<number> {
   let rejected = 0;
   if (values.backtest === undefined) {
     const options = { out, signal: script.signal, name: usage.script };
-    await using connection = await Connection.open(brokerAddress(values.url), "consume", options);
+    await using connection = await Connection.open(
+      brokerAddress(values.url, values),
+      "consume",
+      options,
+    );
     using announcer = new Announcer(connection, usage.script);
     announce = announcer.announce.bind(announcer);
     await watch(script, connection, monitors);

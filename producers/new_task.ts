@@ -36,7 +36,11 @@ async function newTask({ values, words, out, signal }: Script<typeof usage.optio
   const task = words.join(" ") || "Hello World!";
   const run = values.run ?? crypto.randomUUID().slice(0, 8);
   const options = { out, signal, name: usage.script };
-  await using connection = await Connection.open(brokerAddress(values.url), "publish", options);
+  await using connection = await Connection.open(
+    brokerAddress(values.url, values),
+    "publish",
+    options,
+  );
   using publisher = await Publisher.open(connection, [sharedQueue(TASK_QUEUE, values.queueType)]);
   using announcer = new Announcer(connection, usage.script);
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });

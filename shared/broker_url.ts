@@ -2,18 +2,25 @@
  * Where the broker is: `--url`, else `AMQP_URL`, else the local one. A comma-separated list names the nodes
  * of one cluster.
  */
+import {
+  CERTIFICATE_OPTIONS,
+  type CertificateFiles,
+  type Certificates,
+  readCertificates,
+} from "./certificates.ts";
 import { UsageError } from "./errors.ts";
 import { optional, text } from "./options.ts";
 
 export const DEFAULT_URL = "amqp://guest:guest@localhost:5672";
 
-/** The flag that says which broker. */
+/** The flags that say which broker, and whom to trust there. */
 export const URL_OPTION = {
   url: optional(
     "URL",
     text,
-    `amqp://user:password@host:port/vhost, nodes of a cluster with commas (default $AMQP_URL, else ${DEFAULT_URL})`,
+    `amqp://user:password@host:port/vhost (amqps:// for TLS), nodes of a cluster with commas (default $AMQP_URL, else ${DEFAULT_URL})`,
   ),
+  ...CERTIFICATE_OPTIONS,
 };
 
 /** A broker, or a cluster of them under the same user. */
@@ -24,15 +31,21 @@ export interface BrokerAddress {
   readonly password: string;
   readonly vhost: string;
   readonly tls: boolean;
+  /** Left out where Deno's own authorities are trusted and no certificate is shown. */
+  readonly certificates?: Certificates;
 }
 
 /**
  * Reads the broker's address.
  *
  * @param url What `--url` gave.
- * @throws {UsageError} If a URL can't be read, or the nodes differ in more than host and port.
+ * @param files What `--ca`, `--cert` and `--key` gave.
+ * @throws {UsageError} If a URL or a file can't be read, or the nodes differ in more than host and port.
  */
-export function brokerAddress(url: string | undefined): BrokerAddress {
+export function brokerAddress(
+  url: string | undefined,
+  files: CertificateFiles = {},
+): BrokerAddress {
   const list = url ?? (Deno.env.get("AMQP_URL") || DEFAULT_URL);
   const nodes = list.split(",").map((part) => readUrl(part.trim()));
   const [first, ...others] = nodes.map(({ host: _, ...access }) => access);
@@ -41,7 +54,11 @@ export function brokerAddress(url: string | undefined): BrokerAddress {
       "The broker's URLs may differ in host and port only: same user, same vhost",
     );
   }
-  return { ...first, hosts: nodes.map(({ host }) => host) };
+  const address = { ...first, hosts: nodes.map(({ host }) => host) };
+  const flag = (["ca", "cert", "key"] as const).find((name) => files[name] !== undefined);
+  if (flag === undefined) return address;
+  if (!first.tls) throw new UsageError(`--${flag} is for TLS: the broker's URL must be amqps://…`);
+  return { ...address, certificates: readCertificates(files) };
 }
 
 /** The nodes as text, without user and password. */

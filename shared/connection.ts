@@ -17,6 +17,7 @@ import { type BrokerAddress, hostList, requireNetPermission } from "./broker_url
 import { FailedError } from "./errors.ts";
 import type { Output } from "./output.ts";
 import { codeOf, describe, loginRefused, refusal } from "./refusals.ts";
+import { hintAtTls, tlsRefusal } from "./tls_refusals.ts";
 
 export type { AsyncMessage, Channel };
 
@@ -197,7 +198,7 @@ export class Connection implements AsyncDisposable {
   }
 
   #connect(role: Role): Promise<Client> {
-    const { hosts, username, password, vhost, tls } = this.#address;
+    const { hosts, username, password, vhost, tls, certificates } = this.#address;
     const { signal, name } = this.#options;
     const [first] = hosts;
     const client = new Client({
@@ -207,7 +208,8 @@ export class Connection implements AsyncDisposable {
       username,
       password,
       vhost,
-      tls,
+      // The client hands these on to node:tls, at every new connection; `ca` replaces Deno's own.
+      tls: tls && certificates ? { ...certificates } : tls,
       heartbeat: HEARTBEAT_S,
       retryLow: RETRY_MS,
       retryHigh: 1000,
@@ -230,6 +232,11 @@ export class Connection implements AsyncDisposable {
         cause = error;
         if (connected) this.#lost(role);
         else if (loginRefused(error)) fail(this.#refusedLogin(error));
+        else {
+          // Meanwhile another node of the cluster may have answered.
+          tlsRefusal(error, this.#address)
+            .then((refused) => refused && !connected && fail(refused));
+        }
       });
       client.on("connection", () => {
         if (connected) return this.#restored(role);
@@ -274,7 +281,9 @@ export class Connection implements AsyncDisposable {
   }
 
   #unreachable(cause: unknown): FailedError {
-    const why = cause === undefined ? "no answer" : describe(cause);
+    const why = cause === undefined
+      ? "no answer"
+      : describe(cause) + hintAtTls(cause, this.#address);
     return new FailedError(
       `No RabbitMQ at ${hostList(this.#address)} after ${
         CONNECT_TIMEOUT_MS / 1000

@@ -5,6 +5,7 @@
 import { unlessAborted } from "./abort.ts";
 import { type CsvRecord, readCsv } from "./csv.ts";
 import { reasonOf, UsageError } from "./errors.ts";
+import { fromHere } from "./from_here.ts";
 import type { Output } from "./output.ts";
 import type { Place } from "./tally.ts";
 
@@ -175,13 +176,6 @@ async function openFile({ file: path, flag = "--file", task }: ReadOptions) {
     const why = error instanceof Deno.errors.NotFound ? "no such file" : reasonOf(error);
     throw new UsageError(`${flag} ${path} can't be read: ${why}`);
   }
-}
-
-/** `deno task` changes to the project's folder; a relative path means the folder where it was typed. */
-function fromHere(path: string): string {
-  const { state } = Deno.permissions.querySync({ name: "env", variable: "INIT_CWD" });
-  const folder = state === "granted" ? Deno.env.get("INIT_CWD") : undefined;
-  return !folder || /^([/\\]|[A-Za-z]:)/.test(path) ? path : `${folder}/${path}`;
 }
 
 /** Finds the columns in the header, whatever their order and case; others are ignored. */

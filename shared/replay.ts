@@ -116,7 +116,7 @@ async function connect<T>(
   stream: Stream<T>,
   stack: AsyncDisposableStack,
 ): Promise<{ publisher: Publisher; announcer: Announcer; purge: () => Promise<void> }> {
-  const address = brokerAddress(values.url);
+  const address = brokerAddress(values.url, values);
   const asks = out.terminal && Deno.stdin.isTerminal() && values.file !== "-";
   if (asks && !values.noAdmin && !values.quiet) await offerAdminSite(address);
   const options = { out, signal, name: stream.script };

@@ -93,7 +93,11 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
   const seen = new RecentIds(REMEMBERED_IDS);
 
   const options = { out, signal, name: `${job.script} ${name}` };
-  await using connection = await Connection.open(brokerAddress(values.url), "consume", options);
+  await using connection = await Connection.open(
+    brokerAddress(values.url, values),
+    "consume",
+    options,
+  );
   using publisher = await Publisher.open(
     connection,
     [...job.publishesTo ?? [], deadQueue(queueName)],

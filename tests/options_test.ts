@@ -347,6 +347,9 @@ test("a producer's flags have the values that the design names", () => {
     dryRun: false,
     noAdmin: false,
     url: undefined,
+    ca: undefined,
+    cert: undefined,
+    key: undefined,
     queueType: "quorum",
     json: false,
     log: false,
@@ -357,7 +360,7 @@ test("a producer's flags have the values that the design names", () => {
 test("every flag of a producer is in its help", () => {
   const help = helpText(PRODUCER);
   const flags = "file interval speed skip limit loop run columns delimiter format strict purge " +
-    "dry-run no-admin url queue-type json log quiet help";
+    "dry-run no-admin url ca cert key queue-type json log quiet help";
   for (const name of flags.split(" ")) assert.match(help, new RegExp(`^  --${name} `, "m"), name);
   assert.match(help, /--interval.*5s/);
 });

@@ -103,14 +103,14 @@ async function start(
 
 /** The address that the command line means, and the node that is or could be started for it. */
 async function target(
-  { url, port, data }: Script<typeof options>["values"],
+  { url, port, data, ...files }: Script<typeof options>["values"],
 ): Promise<{ address: BrokerAddress; node: local.NodeOptions | undefined }> {
   if (url !== undefined && (port ?? data) !== undefined) {
     throw new UsageError("--url says which broker: it excludes --port and --data");
   }
   if (data !== undefined) await requireFolder(data);
   const said = port ?? (data && (await local.configuredPort(data) ?? DEFAULT_PORT));
-  const address = brokerAddress(said === undefined ? url : `amqp://localhost:${said}`);
+  const address = brokerAddress(said === undefined ? url : `amqp://localhost:${said}`, files);
   const here = address.hosts.find(({ hostname, port }) =>
     isLocal(hostname) && port >= local.MIN_PORT && port <= local.MAX_PORT
   );
@@ -141,13 +141,16 @@ async function requireFolder(path: string): Promise<void> {
 interface Found extends Greeting {
   readonly hostname: string;
   readonly port: number;
+  readonly tls: boolean;
 }
 
 /** The first of the address's hosts that answers AMQP. */
-async function answering({ hosts, tls }: BrokerAddress): Promise<Found | undefined> {
+async function answering(
+  { hosts, tls, certificates }: BrokerAddress,
+): Promise<Found | undefined> {
   for (const host of hosts) {
-    const answer = await greeting({ ...host, tls });
-    if (answer) return { ...host, ...answer };
+    const answer = await greeting({ ...host, tls, certificates });
+    if (answer) return { ...host, ...answer, tls };
   }
 }
 
@@ -173,7 +176,7 @@ function described({ port, data }: local.NodeOptions) {
 }
 
 async function sayRunning(
-  { hostname, port, product, version }: Found,
+  { hostname, port, tls, product, version }: Found,
   { node, seconds }: { node: local.NodeOptions | undefined; seconds: number | undefined },
   out: Output,
 ): Promise<void> {
@@ -181,7 +184,7 @@ async function sayRunning(
   const pid = ours && await local.runningPid(ours.data);
   const answer = { event: "broker", state: seconds === undefined ? "running" : "started", product };
   if (!ours || pid === undefined) {
-    const url = `amqp://${hostname}:${port}`;
+    const url = `${tls ? "amqps" : "amqp"}://${hostname}:${port}`;
     out.event(
       { ...answer, version, port, url, pid: null, data: null, log: null, admin: null },
       () => `${product} ${version} answers at ${url}; it wasn't started here and is left as it is`,

@@ -58,7 +58,11 @@ async function main(script: DeadScript): Promise<number> {
   const { values, out, signal } = script;
   const queues = chosenQueues(values);
   const options = { out, signal, name: usage.script };
-  await using connection = await Connection.open(brokerAddress(values.url), "consume", options);
+  await using connection = await Connection.open(
+    brokerAddress(values.url, values),
+    "consume",
+    options,
+  );
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });
   const counts = new Map<string, LetterCount>();
   const done = { requeued: 0, discarded: 0, left: 0 };

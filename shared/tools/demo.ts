@@ -10,6 +10,7 @@
 import { brokerAddress, URL_OPTION } from "../broker_url.ts";
 import { Connection } from "../connection.ts";
 import { FailedError, UsageError } from "../errors.ts";
+import { fromHere } from "../from_here.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
 import { HELP_QUEUE, QUEUE_TYPE_OPTION, READING_QUEUES } from "../topology.ts";
 import { Cast } from "./cast.ts";
@@ -47,11 +48,18 @@ async function demo({ values, words, out, signal }: Script<typeof usage.options>
   }
   // In the environment, because everybody can read a command line.
   const env: Record<string, string> = values.url === undefined ? {} : { AMQP_URL: values.url };
-  const args = ["--queue-type", values.queueType];
+  const files = (["ca", "cert", "key"] as const).flatMap((flag) =>
+    values[flag] === undefined ? [] : [`--${flag}`, fromHere(values[flag])]
+  );
+  const args = ["--queue-type", values.queueType, ...files];
   await using cast = new Cast({ args, env });
   {
     const options = { out, signal, name: usage.script };
-    await using connection = await Connection.open(brokerAddress(values.url), "publish", options);
+    await using connection = await Connection.open(
+      brokerAddress(values.url, values),
+      "publish",
+      options,
+    );
     await requireFree(connection, name === "smoker" ? Object.values(READING_QUEUES) : [HELP_QUEUE]);
   }
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });

@@ -1,5 +1,6 @@
 /** What answers at an address: AMQP's own greeting, read without an AMQP client. */
 import { unlessAborted } from "../abort.ts";
+import type { Certificates } from "../certificates.ts";
 
 /** How long a broker may take to greet, in milliseconds. */
 const GREETING_MS = 3000;
@@ -12,11 +13,20 @@ export interface Greeting {
 
 /** Asks an address for the greeting of AMQP 0-9-1 and hangs up; `undefined` if there is none within 3 s. */
 export async function greeting(
-  { hostname, port, tls = false }: { hostname: string; port: number; tls?: boolean },
+  { hostname, port, tls = false, certificates = {} }: {
+    hostname: string;
+    port: number;
+    tls?: boolean;
+    certificates?: Certificates | undefined;
+  },
 ): Promise<Greeting | undefined> {
   let conn: Deno.Conn | undefined;
   const ask = async () => {
-    conn = await (tls ? Deno.connectTls({ hostname, port }) : Deno.connect({ hostname, port }));
+    const { ca, ...own } = certificates;
+    conn =
+      await (tls
+        ? Deno.connectTls({ hostname, port, ...own as Certificates, caCerts: ca ? [ca] : [] })
+        : Deno.connect({ hostname, port }));
     await conn.write(new TextEncoder().encode("AMQP\0\0\x09\x01"));
     return await readGreeting(conn);
   };

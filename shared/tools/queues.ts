@@ -34,7 +34,7 @@ const usage = {
 const ADMIN_SITE_DELAY_S = 5;
 
 async function queues({ values, out, signal }: Script<typeof usage.options>): Promise<void> {
-  const address = brokerAddress(values.url);
+  const address = brokerAddress(values.url, values);
   await using connection = await Connection.open(address, "publish", {
     out,
     signal,
@@ -96,8 +96,9 @@ async function whyUnknown(site: string): Promise<string> {
 async function unacknowledgedMessages(
   address: BrokerAddress,
 ): Promise<Map<string, number> | undefined> {
-  const { username, password, vhost } = address;
+  const { username, password, vhost, certificates: { ca } = {} } = address;
   const bytes = new TextEncoder().encode(`${username}:${password}`);
+  using client = Deno.createHttpClient(ca === undefined ? {} : { caCerts: [ca] });
   try {
     const answer = await fetch(
       `${adminSite(address)}/api/queues/${
@@ -106,6 +107,7 @@ async function unacknowledgedMessages(
       {
         headers: { authorization: `Basic ${bytes.toBase64()}` },
         signal: AbortSignal.timeout(3000),
+        client,
       },
     );
     if (!answer.ok) return undefined;
