@@ -29,18 +29,20 @@ const usage = {
 
 /** What the summary tells of the tickets. */
 export class TicketStatistics {
-  readonly #perCategory = new Map<string, number>();
+  /** Tickets by category. */
+  readonly categories: Record<Ticket["category"], number> = { A: 0, B: 0, C: 0, D: 0, E: 0 };
   readonly #waits: number[] = [];
 
   /** @param waitMs From publishing to the beginning of the work, in milliseconds; `undefined` if unknown. */
   add(category: Ticket["category"], waitMs: number | undefined): void {
-    this.#perCategory.set(category, (this.#perCategory.get(category) ?? 0) + 1);
+    this.categories[category]++;
     if (waitMs !== undefined) this.#waits.push(waitMs);
   }
 
   toString(): string {
-    const categories = Object.entries(CATEGORIES)
-      .map(([letter, words]) => `  ${letter} ${words}: ${this.#perCategory.get(letter) ?? 0}`);
+    const categories = Object.entries(this.categories).map(([letter, count]) =>
+      `  ${letter} ${CATEGORIES[letter as Ticket["category"]]}: ${count}`
+    );
     const waits = this.#waits.toSorted((a, b) => a - b);
     if (waits.length === 0) return categories.join("\n");
     const at = (share: number) =>
@@ -110,6 +112,7 @@ if (import.meta.main) {
       decode: decodeTicket,
       handle: (ticket, job) =>
         handleTicket(ticket, job, { handleMs: values.handle, out, statistics }),
+      totals: () => ({ categories: { ...statistics.categories } }),
       statistics: () => statistics.toString(),
     });
   });

@@ -31,6 +31,7 @@ import {
 import { CSV_OPTIONS } from "../shared/replay_options.ts";
 import { run, type Script } from "../shared/script.ts";
 import { TEMPERATURES } from "../shared/smoker.ts";
+import { SmokerAnnouncer } from "../shared/smoker_announcer.ts";
 import { SmokerScreen, summaryText } from "../shared/smoker_screen.ts";
 import { consumeWithState } from "../shared/stateful_consumer.ts";
 import {
@@ -89,28 +90,26 @@ async function main(script: MonitorScript): Promise<number> {
     values.channel.length === 0 || values.channel.includes(channel)
   );
   using screen = new SmokerScreen(out, chosen, { panel: values.backtest === undefined });
-  let announce: Announcer["announce"] = () => {};
+  let announcer: SmokerAnnouncer | undefined;
   const monitors: Monitors = new Map(chosen.map((channel) => {
     const rule = ruleFor(channel, values);
     const queue = READING_QUEUES[channel];
     return [
       channel,
       new ChannelMonitor(rule, {
-        onJudged(judged) {
-          screen.show(rule, judged);
-          for (const alert of judged.verdict.alerts) {
-            announce("smoker.alert", () => ({ ...alert, totals: totals(monitors) }));
-          }
-        },
+        onJudged: (judged) => screen.show(rule, judged),
         onDead({ messageId }, reason) {
           const id = messageId ?? null;
           out.problem(
             { event: "dead", queue, id, reason },
             () => `${id ?? "A message without id"} moved to ${queue}.dead: ${reason}`,
           );
-          announce("smoker.dead", () => ({ id, queue, reason, totals: totals(monitors) }));
+          announcer?.dead(id, queue, reason);
         },
-        onTold: () => out.flush(),
+        onTold(batch) {
+          out.flush();
+          announcer?.judged(rule, batch);
+        },
       }),
     ];
   }));
@@ -122,9 +121,9 @@ async function main(script: MonitorScript): Promise<number> {
       "consume",
       options,
     );
-    using announcer = new Announcer(connection, usage.script);
-    announce = announcer.announce.bind(announcer);
-    await watch(script, connection, monitors);
+    await using announcements = new Announcer(connection, usage.script, values.name);
+    announcer = new SmokerAnnouncer(announcements, () => totals(monitors));
+    await watch(script, connection, monitors, () => announcer?.present());
   } else {
     rejected = await backtest(script, values.backtest, monitors);
   }
@@ -137,11 +136,12 @@ async function main(script: MonitorScript): Promise<number> {
   return rejected > 0 ? 2 : 0;
 }
 
-/** Judges what the broker delivers, until the signal or the idle time ends it. */
+/** Judges what the broker delivers, until the signal or the idle time ends it; `onSubscribed` at all queues. */
 async function watch(
   { values, out, signal }: MonitorScript,
   connection: Connection,
   monitors: Monitors,
+  onSubscribed: () => void,
 ): Promise<void> {
   const { queueType } = values;
   const name = values.name ?? `w${Deno.pid}`;
@@ -171,6 +171,7 @@ async function watch(
       async onReady() {
         if (waiting.delete(channel) && waiting.size === 0) {
           out.event({ event: "ready", pid: Deno.pid, name });
+          onSubscribed();
           out.note(`Watching ${[...monitors.keys()].join(", ")}; Ctrl-C stops`);
         }
         active.delete(queue);

@@ -42,7 +42,7 @@ async function newTask({ values, words, out, signal }: Script<typeof usage.optio
     options,
   );
   using publisher = await Publisher.open(connection, [sharedQueue(TASK_QUEUE, values.queueType)]);
-  using announcer = new Announcer(connection, usage.script);
+  await using announcer = new Announcer(connection, usage.script);
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });
   const stream = {
     ...usage,

@@ -39,7 +39,7 @@ export interface ChannelListener {
   onJudged: (judged: Judged) => void;
   onDead: (delivery: Delivery, reason: string) => void;
   /** A batch is told of: what isn't written out now may be lost, as its readings won't come again. */
-  onTold: () => void;
+  onTold: (batch: readonly Judged[]) => void;
 }
 
 export class ChannelMonitor {
@@ -108,7 +108,7 @@ export class ChannelMonitor {
       onPublished: () => {
         for (const each of judged) this.#listener.onJudged(each);
         for (const { delivery, reason } of dead) this.#listener.onDead(delivery, reason);
-        this.#listener.onTold();
+        this.#listener.onTold(judged);
       },
       onSaved: () => {
         this.dead += dead.length;

@@ -53,7 +53,7 @@ export const WORKER_OPTIONS = {
 /** What a consumer of one queue adds. */
 export interface Work<T> {
   readonly script: string;
-  /** Its announcements are `<stream>.<handled>` and `<stream>.dead`. */
+  /** Its announcements are `<stream>.<handled>`, `<stream>.dead` and `<stream>.presence`. */
   readonly stream: string;
   readonly handled: string;
   readonly queue: (type: QueueType) => Queue;
@@ -63,6 +63,8 @@ export interface Work<T> {
   readonly decode: (delivery: Delivery) => T;
   /** Does the work, and says what has been done: the fields of its announcement. */
   readonly handle: (item: T, job: Job) => Promise<Record<string, unknown>>;
+  /** Added to the totals of its announcements. */
+  readonly totals?: () => Record<string, unknown>;
   /** Added to the lines of the summary. */
   readonly statistics?: () => string;
 }
@@ -90,6 +92,7 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
   const queue = job.queue(values.queueType);
   const { queue: queueName } = queue;
   const counts = { handled: 0, duplicates: 0, dead: 0 };
+  const totals = () => ({ ...counts, ...job.totals?.() });
   const seen = new RecentIds(REMEMBERED_IDS);
 
   const options = { out, signal, name: `${job.script} ${name}` };
@@ -103,7 +106,7 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
     [...job.publishesTo ?? [], deadQueue(queueName)],
     { returned: "declare" },
   );
-  using announcer = new Announcer(connection, job.script, name);
+  await using announcer = new Announcer(connection, job.script, name);
 
   const handle = async (delivery: Delivery): Promise<Verdict> => {
     // Some clients send an empty one: that is none.
@@ -128,7 +131,7 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
     announcer.announce(`${job.stream}.${job.handled}`, () => ({
       id: messageId,
       ...done,
-      totals: { ...counts },
+      totals: totals(),
     }));
     return "ack";
   };
@@ -138,11 +141,14 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
     dead: publisher,
     signal,
     idleAfter: values.exitWhenIdle,
-    onReady: () =>
+    onReady: () => {
       out.event(
         { event: "ready", pid: Deno.pid, name },
         () => `${name} takes from ${queueName}, ${values.prefetch} at a time; Ctrl-C stops`,
-      ),
+      );
+      const presence = () => ({ handles: job.handled, totals: totals() });
+      announcer.present(`${job.stream}.presence`, presence);
+    },
     onDead: ({ messageId }, reason) => {
       counts.dead++;
       const id = messageId ?? null;
@@ -152,7 +158,7 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
       );
       announcer.announce(
         `${job.stream}.dead`,
-        () => ({ id, queue: queueName, reason, totals: { ...counts } }),
+        () => ({ id, queue: queueName, reason, totals: totals() }),
       );
     },
   });

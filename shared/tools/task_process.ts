@@ -1,7 +1,11 @@
 /**
  * A task of deno.json as a child process: the very command a user types, with `--json`, its lines as events.
  */
+import { delay } from "../abort.ts";
 import type { Event } from "../output.ts";
+
+/** A script that has never been ready is told again so often to end, in milliseconds. */
+const AGAIN_MS = 2000;
 
 export interface TaskProcessOptions {
   /** Added to the environment, such as `AMQP_URL`. */
@@ -26,6 +30,7 @@ export class TaskProcess {
   readonly ended: Promise<TaskEnd>;
   readonly task: string;
   readonly #onEvent: (event: Event) => void;
+  readonly #child: Deno.ChildProcess;
   #waiting: (() => void)[] = [];
   #over = false;
 
@@ -33,7 +38,7 @@ export class TaskProcess {
     const { env = {}, input, onEvent } = options;
     this.task = task;
     this.#onEvent = onEvent ?? (() => {});
-    const child = new Deno.Command("deno", {
+    const child = this.#child = new Deno.Command("deno", {
       args: ["task", "--quiet", task, "--json", ...args],
       env: { NO_COLOR: "1", DENO_NO_PROMPT: "1", ...env },
       stdin: input === undefined ? "null" : "piped",
@@ -104,8 +109,13 @@ export class TaskProcess {
   }
 
   async #end(signal: "KILL" | "TERM"): Promise<void> {
-    while (!this.#over && !this.pid) await Promise.race([this.ready(), this.ended]).catch(() => {});
-    if (!this.#over) await this.kill(signal);
+    await Promise.race([this.ready(), this.ended]).catch(() => {});
+    if (this.pid) await this.kill(signal);
+    // `deno task` hands a TERM on; a second one, a moment later, ends what hangs.
+    while (!this.pid && !this.#over) {
+      this.#child.kill("SIGTERM");
+      await Promise.race([this.ended, delay(AGAIN_MS)]);
+    }
     await this.ended;
   }
 

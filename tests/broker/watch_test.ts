@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { WATCH_EXCHANGE } from "../../shared/topology.ts";
-import { Announcer } from "../../shared/watch.ts";
+import { Announcer, PRESENCE_MS, watch } from "../../shared/watch.ts";
 import { TestBroker, within } from "./harness.ts";
 
 const OPTIONS = { sanitizeOps: true, sanitizeResources: true };
@@ -30,13 +30,14 @@ Deno.test("announcements say who, when and what", OPTIONS, async () => {
   await using broker = await TestBroker.open();
   const stream = `test-${crypto.randomUUID()}`;
   const { heard, until, stop } = await listen(broker, `${stream}.*`);
-  using announcer = new Announcer(broker.connection, "helpdesk_worker", "ann");
+  await using announcer = new Announcer(broker.connection, "helpdesk_worker", "ann");
   announcer.announce(`${stream}.handled`, () => ({ id: "r/1" }));
   await until(() => heard.length > 0);
   await stop();
   const [first] = heard;
   assert.equal(first?.key, `${stream}.handled`);
-  const { at, ...rest } = first?.body ?? {};
+  const { at, instance, ...rest } = first?.body ?? {};
+  assert.match(String(instance), /^[0-9a-f]{8}$/);
   assert.deepEqual(rest, { script: "helpdesk_worker", name: "ann", id: "r/1" });
   assert.ok(Math.abs(Number(at) - Date.now()) < 60_000);
 });
@@ -45,7 +46,7 @@ Deno.test("of many a sample is announced, and the last totals arrive", OPTIONS, 
   await using broker = await TestBroker.open();
   const stream = `test-${crypto.randomUUID()}`;
   const { heard, until, stop } = await listen(broker, `${stream}.*`);
-  using announcer = new Announcer(broker.connection, "helpdesk");
+  await using announcer = new Announcer(broker.connection, "helpdesk");
   let total = 0;
   const timer = setInterval(() => {
     for (let count = 0; count < 100; count++) {
@@ -63,4 +64,91 @@ Deno.test("of many a sample is announced, and the last totals arrive", OPTIONS, 
   await stop();
   const seconds = (performance.now() - started) / 1000;
   assert.ok(heard.length <= 202 * (Math.ceil(seconds) + 1), `${heard.length} in ${seconds} s`);
+});
+
+Deno.test("a burst is announced whole, and what is rare is never left out", OPTIONS, async () => {
+  await using broker = await TestBroker.open();
+  const stream = `test-${crypto.randomUUID()}`;
+  const { heard, until, stop } = await listen(broker, `${stream}.*`);
+  {
+    await using announcer = new Announcer(broker.connection, "smoker_monitor");
+    for (let row = 1; row <= 40; row++) announcer.announce(`${stream}.row`, () => ({ row }));
+    await until(() => heard.length === 40);
+    for (let row = 41; row <= 1000; row++) announcer.announce(`${stream}.row`, () => ({ row }));
+    announcer.announce(`${stream}.alert`, () => ({ row: "alert" }), { always: true });
+  }
+  await until(() => heard.some(({ key }) => key === `${stream}.alert`));
+  await until(() => heard.some(({ body }) => body.row === 1000));
+  await stop();
+  const rows = heard.map(({ body }) => body.row);
+  assert.deepEqual(rows.slice(0, 40), Array.from({ length: 40 }, (_, index) => index + 1));
+  assert.ok(heard.length < 100, `${heard.length} announcements`);
+});
+
+Deno.test(
+  "a script says again and again that it is there, and at its end that it is gone",
+  OPTIONS,
+  async () => {
+    await using broker = await TestBroker.open();
+    const stream = `test-${crypto.randomUUID()}`;
+    const { heard, until, stop } = await listen(broker, `${stream}.presence`);
+    let handled = 0;
+    const started = performance.now();
+    {
+      await using announcer = new Announcer(broker.connection, "helpdesk_worker", "ann");
+      announcer.present(`${stream}.presence`, () => ({ totals: { handled } }));
+      await until(() => heard.length === 1);
+      handled = 5;
+      await until(() => heard.length === 2);
+    }
+    assert.ok(performance.now() - started > PRESENCE_MS / 2);
+    await until(() => heard.length === 3);
+    await stop();
+    assert.deepEqual(
+      heard.map(({ body: { here, totals } }) => [here, totals]),
+      [[true, { handled: 0 }], [true, { handled: 5 }], [false, { handled: 5 }]],
+    );
+  },
+);
+
+Deno.test(
+  "what a script announces just before its end is heard, however short it was",
+  OPTIONS,
+  async () => {
+    await using broker = await TestBroker.open();
+    const stream = `test-${crypto.randomUUID()}`;
+    const { heard, until, stop } = await listen(broker, `${stream}.task`);
+    {
+      await using announcer = new Announcer(broker.connection, "new_task");
+      announcer.announce(`${stream}.task`, () => ({ row: 1 }));
+    }
+    await until(() => heard.length === 1);
+    await stop();
+  },
+);
+
+Deno.test("`watch()` hears every stream, through queues that end with it", OPTIONS, async () => {
+  await using broker = await TestBroker.open();
+  await using announcer = new Announcer(broker.connection, "test");
+  const id = crypto.randomUUID();
+  const keys = ["helpdesk.ticket", "tasks.done", "smoker.alert"];
+  const heard = new Set<string>();
+  const all = Promise.withResolvers<void>();
+  const ended = new AbortController();
+  const ready = Promise.withResolvers<void>();
+  const watching = watch(broker.connection, {
+    hear(key, body) {
+      if ((body as { id?: string }).id !== id) return;
+      heard.add(key);
+      if (heard.size === keys.length) all.resolve();
+    },
+    onReady: ready.resolve,
+    signal: ended.signal,
+  });
+  await within(ready.promise, "its queues");
+  for (const key of keys) announcer.announce(key, () => ({ id }), { always: true });
+  await within(all.promise, "announcements of every stream");
+  assert.deepEqual([...heard].toSorted(), keys.toSorted());
+  ended.abort();
+  await watching;
 });

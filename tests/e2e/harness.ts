@@ -155,10 +155,11 @@ export class OwnBroker implements AsyncDisposable {
    */
   async persisted(queue: string): Promise<void> {
     const node = `rabbit-${this.#port}@localhost`;
+    const written = new RegExp(`${queue}(?!\\.)`);
     const names = `.rabbitmq/${this.#port}/data/${node}/quorum/${node}/names.dets`;
     await eventually(
       `${queue} on disk`,
-      async () => (await Deno.readTextFile(names)).includes(queue),
+      async () => written.test(await Deno.readTextFile(names)),
     );
   }
 

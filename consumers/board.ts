@@ -1,0 +1,106 @@
+/**
+ * The board: the three streams, their workers, temperatures, alerts and queues on a page in the browser, live.
+ *
+ *     deno task board
+ *     deno task board --port 8080
+ *
+ * It watches: it hears what the scripts announce and looks at the queues, and takes nothing from anyone. Needs
+ * the network for the broker and to listen on 127.0.0.1, `logs/` to write with `--log`.
+ */
+import { delay } from "../shared/abort.ts";
+import { brokerAddress, URL_OPTION } from "../shared/broker_url.ts";
+import { Connection } from "../shared/connection.ts";
+import { FailedError, reasonOf } from "../shared/errors.ts";
+import { integer, withDefault } from "../shared/options.ts";
+import { OUTPUT_OPTIONS, run, type Script } from "../shared/script.ts";
+import { QUEUE_TYPE_OPTION } from "../shared/topology.ts";
+import { watch } from "../shared/watch.ts";
+import { BoardView } from "./board/board_view.ts";
+import { watchQueues } from "./board/queue_watch.ts";
+import { Site } from "./board/site.ts";
+
+const usage = {
+  task: "board",
+  script: "board",
+  summary:
+    "Shows the streams in a browser: who works on what, temperatures and alerts, every queue.\n" +
+    "It takes nothing from anyone; the page is for this machine only.",
+  options: {
+    port: withDefault("N", integer(0, 65_535), "8000", "where the page is; 0 takes any free port"),
+    ...URL_OPTION,
+    ...QUEUE_TYPE_OPTION,
+    ...OUTPUT_OPTIONS,
+  },
+};
+
+const HOSTNAME = "127.0.0.1";
+
+/** How often it is noticed that the broker or a worker is gone, in milliseconds. */
+const TIDY_MS = 500;
+
+async function board({ values, out, signal }: Script<typeof usage.options>): Promise<void> {
+  const view = new BoardView();
+  const options = { out, signal, name: usage.script };
+  await using connection = await Connection.open(
+    brokerAddress(values.url, values),
+    "consume",
+    options,
+  );
+  const stopped = new AbortController();
+  const until = AbortSignal.any([signal, stopped.signal]);
+  const server = listen(values.port, (request) => site.answer(request));
+  const { port } = server.addr;
+  const site = new Site(view, port, until);
+  const url = `http://localhost:${port}`;
+  let ready = false;
+  const onReady = () => {
+    if (ready) return;
+    ready = true;
+    out.event(
+      { event: "ready", pid: Deno.pid, name: usage.script, url },
+      () => `The board is at ${url}; Ctrl-C stops`,
+    );
+  };
+  try {
+    await Promise.all([
+      watch(connection, { hear: (key, body) => view.hear(key, body), onReady, signal: until }),
+      watchQueues(connection, (queues) => view.queues = queues, until),
+      tidy(view, connection, until),
+    ]);
+  } finally {
+    stopped.abort();
+    await server.shutdown();
+  }
+  out.summary(
+    { event: "summary", announcements: view.heard },
+    () => `Shown: ${view.heard} announcements`,
+  );
+}
+
+/** @throws {FailedError} If the port can't be had. */
+function listen(
+  port: number,
+  answer: (request: Request) => Response,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return Deno.serve({ hostname: HOSTNAME, port, onListen: () => {} }, answer);
+  } catch (error) {
+    const why = error instanceof Deno.errors.AddrInUse
+      ? "is taken by another program: end that, or take another --port"
+      : `can't be used: ${reasonOf(error)}`;
+    throw new FailedError(`Port ${port} ${why}`);
+  }
+}
+
+/** Keeps the view true while nothing is announced: who is gone, what is too old, whether the broker is there. */
+async function tidy(view: BoardView, connection: Connection, signal: AbortSignal): Promise<void> {
+  let since: number | null = null;
+  while (!signal.aborted) {
+    since = connection.away ? since ?? Date.now() : null;
+    view.away = since;
+    view.tidy();
+    await delay(TIDY_MS, signal);
+  }
+}
+
+if (import.meta.main) await run(usage, board);

@@ -1,0 +1,494 @@
+import assert from "node:assert/strict";
+import { alertText } from "../../shared/alert_text.ts";
+import type { Alert } from "../../shared/alerts.ts";
+import { brokerAddress } from "../../shared/broker_url.ts";
+import { Connection } from "../../shared/connection.ts";
+import { type Event, Output } from "../../shared/output.ts";
+import { TaskProcess } from "../../shared/tools/task_process.ts";
+import { WATCH_EXCHANGE } from "../../shared/topology.ts";
+import { Browser, installedChromium } from "./browser.ts";
+import { e2e, eventsOf, eventually, OwnBroker, summaryOf, Vhost } from "./harness.ts";
+
+const COOK = "data/smoker-temps.csv";
+
+/** How long the page is kept under load, in seconds; longer by hand. */
+const LOAD_S = () => Number(Deno.env.get("BOARD_LOAD_S") ?? 10);
+const LOAD_PER_SECOND = 1000;
+const LOAD_WORKERS = 20;
+
+/** Registers a test that needs a browser; where there is none its name says so. */
+function browserTest(name: string, fn: (browser: Browser) => Promise<void>): void {
+  const { state } = Deno.permissions.querySync({ name: "run" });
+  const program = state === "granted" ? installedChromium() : undefined;
+  if (program === undefined) {
+    const why = state === "granted"
+      ? "SKIPPED: no Chromium here, apt-get install chromium"
+      : "skipped: needs --allow-run, use deno task test";
+    Deno.test({ name: `${name} (${why})`, ignore: true, fn() {} });
+    return;
+  }
+  e2e(name, async () => {
+    await using browser = await Browser.start(program);
+    await fn(browser);
+  });
+}
+
+/** Starts a board on any free port; its address. */
+async function startBoard(vhost: Vhost): Promise<string> {
+  const board = await vhost.start("board", ["--port", "0"]).ready();
+  return String(eventsOf(board, "ready")[0]?.url);
+}
+
+/** What a browser asked for and complained of, from now on. */
+function watched(browser: Browser) {
+  const requests: string[] = [];
+  const complaints: string[] = [];
+  browser.listen((method, params) => {
+    if (method === "Network.requestWillBeSent") requests.push(params.request.url);
+    if (method === "Log.entryAdded") complaints.push(params.entry.text);
+    if (method === "Runtime.exceptionThrown") complaints.push(params.exceptionDetails.text);
+  });
+  return { requests, complaints };
+}
+
+const text = (selector: string) => `document.querySelector(${JSON.stringify(selector)}).innerText`;
+
+/** Whether a stream's panel shows a figure. */
+function shows(stream: string, name: string, value: string): string {
+  return `${text(`#${stream} .figures`)}.includes(${JSON.stringify(`${name}\n${value}\n`)})`;
+}
+
+/** The lanes of a stream: name, count, whether the worker is there. */
+function lanes(browser: Browser, stream: string) {
+  return browser.evaluate<[name: string, count: string, here: boolean][]>(
+    `[...document.querySelectorAll("#${stream} .lane")].map((lane) => [
+      lane.children[0].textContent, lane.children[2].textContent, !lane.classList.contains("gone")])`,
+  );
+}
+
+async function handledBy(worker: TaskProcess): Promise<number> {
+  await worker.stop();
+  return Number(summaryOf(worker).handled);
+}
+
+browserTest(
+  "tickets, workers and tasks appear, with the counts of the workers",
+  async (browser) => {
+    await using vhost = await Vhost.create();
+    const url = await startBoard(vhost);
+    const { requests, complaints } = watched(browser);
+    await browser.open(url);
+    await browser.until(`${text("#status")} === "Live"`);
+    const names = ["ann", "bob", "cleo"];
+    const workers = await Promise.all(
+      names.map((name) =>
+        vhost.start("helpdesk:work", ["--handle", "20ms", "--name", name]).ready()
+      ),
+    );
+    const hostile = `<img src=x onerror="document.title='run'">`;
+    const rows = Array.from(
+      { length: 59 },
+      (_, row) => `2/14/23 10:15,Requester${row + 1},${"ABCDE"[row % 5]}`,
+    );
+    const csv = [
+      "Date_Time,First_Name,Help_Request",
+      ...rows,
+      `2/14/23 10:15,"${hostile.replaceAll('"', '""')}",C`,
+    ];
+    const input = `${csv.join("\n")}\n`;
+    await vhost.run("helpdesk:produce", ["--file", "-", "--interval", "10ms"], { input });
+    await browser.until(shows("helpdesk", "handled", "60"));
+    await browser.until(shows("helpdesk", "waiting now", "0"));
+
+    // As text, and nothing of it was run.
+    await browser.until(`${text("#helpdesk .items")}.includes(${JSON.stringify(hostile)})`);
+    assert.equal(
+      await browser.evaluate("document.querySelectorAll('img, script:not([src])').length"),
+      0,
+    );
+    assert.match(await browser.evaluate("document.title"), /Board/);
+    const categories = await browser.evaluate<string>(text("#helpdesk .categories"));
+    const counts = [...categories.matchAll(/^([A-E]) .*?\t(\d+)$/gm)].map(([, letter, count]) =>
+      `${letter}${count}`
+    );
+    assert.deepEqual(counts, ["A12", "B12", "C13", "D12", "E11"]);
+
+    // One is killed, one is stopped, one stays.
+    const [ann, bob, cleo] = workers as [TaskProcess, TaskProcess, TaskProcess];
+    await ann.end();
+    const bobHandled = await handledBy(bob);
+    const gone = (name: string) =>
+      `[...document.querySelectorAll("#helpdesk .gone")].some((lane) => lane.innerText.startsWith("${name}"))`;
+    await browser.until(gone("bob"), 2000);
+    await browser.until(gone("ann"));
+    const shown = await lanes(browser, "helpdesk");
+    const cleoHandled = await handledBy(cleo);
+    const annHandled = eventsOf(ann, "ticket").length;
+    const wanted = [["came in", "60", true], ["ann", `${annHandled}`, false], [
+      "bob",
+      `${bobHandled}`,
+      false,
+    ]];
+    assert.deepEqual(new Set(shown), new Set([...wanted, ["cleo", `${cleoHandled}`, true]]));
+    assert.equal(annHandled + bobHandled + cleoHandled, 60);
+
+    const worker = vhost.start("tasks:work", ["--dot", "0", "--name", "dora"]);
+    await vhost.run("tasks:new", ["<b>bold</b> task.", "--repeat", "7"]);
+    await browser.until(shows("tasks", "handled", "7"));
+    assert.match(await browser.evaluate(text("#tasks .items")), /<b>bold<\/b> task\.\tdora/);
+    await worker.stop();
+    // A queue's row: ready, consumers, dead letters.
+    await browser.until(`/task_queue\\t0\\t0\\t0/.test(${text("#queues")})`);
+
+    // A tab that is opened late sees the same.
+    await browser.open("about:blank");
+    await browser.open(url);
+    await browser.until(`document.querySelector("#helpdesk .lane") !== null`);
+    assert.equal((await lanes(browser, "helpdesk")).length, 4);
+    assert.match(await browser.evaluate(text("#tasks .items")), /<b>bold<\/b>/);
+    assert.deepEqual(complaints, []);
+    assert.deepEqual(
+      requests.filter((to) => !to.startsWith(url) && to !== "about:blank"),
+      [],
+    );
+  },
+);
+
+browserTest("a cook appears with its alerts, and an open one on top", async (browser) => {
+  await using vhost = await Vhost.create();
+  const { complaints } = watched(browser);
+  const url = await startBoard(vhost);
+  await browser.open(url);
+  await browser.until(`${text("#status")} === "Live"`);
+  const monitor = await vhost.start("smoker:monitor").ready();
+  await vhost.run("smoker:produce", ["--file", COOK, "--interval", "0", "--run", "cook"]);
+  const backtest = new TaskProcess("smoker:monitor", ["--backtest", COOK, "--run", "cook"]);
+  assert.equal((await backtest.ended).code, 0);
+  const alerts = eventsOf(backtest, "alert") as unknown as (Event & Alert)[];
+  const spans = { drop: 150_000, stall: 600_000 };
+  const last = new Map(alerts.map((alert) => [alert.id, alert]));
+  const texts = [...last.values()].map((alert) =>
+    alertText(alert, spans[alert.rule], { lasted: true })
+  );
+  assert.ok(texts.length > 5);
+  const items = `[...document.querySelectorAll("#episodes li")].map((item) => item.textContent)`;
+  await browser.until(`${items}.length === ${texts.length}`);
+  await browser.until(`${items}.every((text) => text.includes("over") || !text.includes("drop"))`);
+  assert.deepEqual(new Set(await browser.evaluate<string[]>(items)), new Set(texts));
+
+  const readings = eventsOf(backtest, "reading");
+  for (
+    const [channel, name] of [["smoker", "Smoker"], ["food-a", "Food A"], ["food-b", "Food B"]]
+  ) {
+    const last = readings.findLast((each) => each.channel === channel);
+    const { fahrenheit, change } = last as unknown as Record<string, number>;
+    const sign = Number(change) < 0 ? "−" : "+";
+    const value = `${Number(fahrenheit).toFixed(1)} °F ${sign}${
+      Math.abs(Number(change)).toFixed(1)
+    } in`;
+    await browser.until(`${text("#temperatures")}.includes(${JSON.stringify(value)})`);
+    assert.ok((await browser.evaluate<string>(text("#temperatures"))).includes(String(name)));
+  }
+  const label = `document.querySelector("#chart").ariaLabel`;
+  assert.match(await browser.evaluate(label), /^Temperatures from \d\d:\d\d to \d\d:\d\d: Smoker/);
+  assert.equal(await browser.evaluate(`document.querySelectorAll("#chart canvas").length`), 1);
+  assert.equal(await browser.evaluate(`document.querySelector("#alerts").hidden`), true);
+
+  // An alert that stays open is on top, also in a tab that is opened later.
+  const input = "time,smoker,food-a,food-b\n" +
+    [220, 220, 220, 220, 200].map((value, row) => `2021-05-22T12:0${row}:00,${value},,`).join("\n");
+  await vhost.run("smoker:produce", ["--file", "-", "--interval", "0", "--run", "next"], { input });
+  await browser.until(`${text("#alerts")} === "Smoker dropped 20 °F in 2.5 min, now 200 °F"`);
+  await browser.open("about:blank");
+  await browser.open(url);
+  await browser.until(`${text("#alerts")}.startsWith("Smoker dropped 20")`);
+  await monitor.stop();
+  assert.deepEqual(complaints, []);
+});
+
+browserTest(
+  "the page fits a phone, works by keyboard and is readable in dark and light",
+  async (browser) => {
+    await using vhost = await Vhost.create();
+    const url = await startBoard(vhost);
+    const worker = await vhost.start("helpdesk:work", ["--handle", "0", "--name", "ann"]).ready();
+    await vhost.run("helpdesk:produce", ["--interval", "0", "--limit", "20"]);
+    await vhost.run("smoker:produce", ["--interval", "0", "--limit", "50", "--run", "cook"]);
+    for (const width of [360, 1280]) {
+      await browser.resize(width, 800, { mobile: width < 400 });
+      await browser.open(url);
+      await browser.until(
+        `document.querySelector("#chart canvas") && document.querySelector("#helpdesk .lane")`,
+      );
+      const page = await browser.evaluate<number>("document.documentElement.scrollWidth");
+      assert.ok(page <= width, `${page} px of page at ${width}`);
+    }
+    for (const scheme of ["light", "dark"] as const) {
+      await browser.prefer(scheme);
+      const faint = await browser.evaluate<string[]>(`(${faintTexts})()`);
+      assert.deepEqual(faint, [], scheme);
+    }
+    const { nodes } = await browser.call("Accessibility.getFullAXTree");
+    const roles = ["image", "img", "radio", "region", "link", "heading", "group"];
+    const named = nodes.filter(({ ignored, role }: { ignored: boolean; role: { value: string } }) =>
+      !ignored && roles.includes(role.value)
+    );
+    assert.ok(named.length > 12, `${named.length} things with a role`);
+    for (const { role, name } of named) assert.ok(name?.value, `a ${role.value} without a name`);
+
+    await browser.evaluate("document.activeElement.blur()");
+    const focus =
+      `document.activeElement.id || document.activeElement.className || document.activeElement.name`;
+    const stops: string[] = [];
+    for (let stop = 0; stop < 6; stop++) {
+      await browser.press("Tab", 9);
+      stops.push(await browser.evaluate(focus));
+      if (stops.at(-1) === "chart") {
+        await browser.press("ArrowLeft", 37);
+        await browser.until(`/^\\d\\d:\\d\\d Smoker [\\d.]+ °F/.test(${text("#reading")})`);
+      }
+      if (stops.at(-1) === "span") {
+        await browser.press("ArrowRight", 39);
+        await browser.until(
+          `document.querySelector("#helpdesk canvas").ariaLabel.includes("in the last 30 minutes")`,
+        );
+      }
+    }
+    assert.deepEqual(
+      stops,
+      ["skip", "chart", "span", "list", "list", "skip"].slice(0, 5).concat(stops.slice(5)),
+    );
+    await worker.stop();
+  },
+);
+
+/** Runs in the page: visible texts with less than WCAG's 4.5 to 1 of contrast to what is behind them. */
+const faintTexts = `() => {
+  const channel = (value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[\\d.]+/g).map((value) => channel(value / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    for (let each = element; each; each = each.parentElement) {
+      const { backgroundColor } = getComputedStyle(each);
+      if (!/, 0\\)$|transparent/.test(backgroundColor)) return backgroundColor;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  const faint = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(element.textContent);
+  }
+  return faint;
+}`;
+
+browserTest(
+  "a thousand announcements a second don't freeze the page or fill its memory",
+  async (browser) => {
+    await using vhost = await Vhost.create();
+    const url = await startBoard(vhost);
+    await browser.open(url);
+    await browser.until(`${text("#status")} === "Live"`);
+    // Frames and draws are counted in the page itself.
+    await browser.evaluate(`(() => {
+    window.draws = 0; window.longest = 0;
+    let last = performance.now();
+    const frame = () => { const now = performance.now(); longest = Math.max(longest, now - last); last = now; requestAnimationFrame(frame); };
+    requestAnimationFrame(frame);
+    new MutationObserver(() => draws++).observe(document.querySelector("#helpdesk .figures"), { childList: true });
+  })()`);
+    await using connection = await Connection.open(brokerAddress(vhost.url), "publish", {
+      out: new Output({ script: "test", quiet: true, onClosed: () => {} }),
+      signal: new AbortController().signal,
+      name: "test",
+    });
+    const channel = await connection.channel("publish", async () => {});
+    const totals = new Array(LOAD_WORKERS).fill(0);
+    let sent = 0;
+    const announce = () => {
+      const worker = sent++ % LOAD_WORKERS;
+      const body = {
+        name: `Requester${sent}`,
+        instance: `i${worker}`,
+        worker: `w${worker}`,
+        id: `r/${sent}`,
+        category: "ABCDE"[sent % 5],
+        redelivered: false,
+        waitMs: sent % 1000,
+        at: Date.now(),
+        totals: { handled: ++totals[worker], duplicates: 0, dead: 0 },
+      };
+      channel.basicPublish({ exchange: WATCH_EXCHANGE, routingKey: "helpdesk.handled" }, body);
+      const minutes = Math.floor(sent / 60);
+      const time = new Date(Date.UTC(2021, 0, 1, 0, minutes, sent % 60)).toISOString().slice(0, 19);
+      const item = { time, readings: [{ time, channel: "smoker", fahrenheit: 200 + sent % 50 }] };
+      const row = { ...body, run: "load", row: sent, item };
+      channel.basicPublish({ exchange: WATCH_EXCHANGE, routingKey: "smoker.reading" }, row);
+    };
+    const heap = async () => {
+      await browser.call("HeapProfiler.collectGarbage");
+      return await browser.evaluate<number>("performance.memory.usedJSHeapSize") / 1e6;
+    };
+    const started = performance.now();
+    const seconds = () => (performance.now() - started) / 1000;
+    let early: number | undefined;
+    const load = LOAD_S();
+    while (seconds() < load) {
+      while (sent < seconds() * LOAD_PER_SECOND) announce();
+      if (early === undefined && seconds() > load / 2) early = await heap();
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const took = seconds();
+    const shown = shows("helpdesk", "handled", sent.toLocaleString("en"));
+    await browser.until(shown);
+    const late = await heap();
+    const { draws, longest } = await browser.evaluate<{ draws: number; longest: number }>(
+      "({ draws, longest })",
+    );
+    const figures =
+      `${sent} in ${took.toFixed(1)} s, ${draws} draws, longest frame ${longest.toFixed(0)} ms, ` +
+      `heap ${early?.toFixed(1)} to ${late.toFixed(1)} MB`;
+    console.log(figures);
+    assert.ok(draws > took, `it goes on drawing: ${figures}`);
+    assert.ok(draws / took <= 10, `at most ten draws a second: ${figures}`);
+    assert.ok(longest < 2000, `it stays awake: ${figures}`);
+    assert.ok(late - (early ?? 0) < 20, `bounded memory: ${figures}`);
+    // Nothing was taken from anyone, and no more is kept than is shown.
+    assert.equal(
+      await browser.evaluate(`document.querySelectorAll("#helpdesk .items tbody tr").length`),
+      8,
+    );
+  },
+);
+
+browserTest("the broker killed and back: the page says so and catches up", async (browser) => {
+  await using broker = await OwnBroker.start(5695);
+  const { env, url: AMQP_URL } = broker;
+  const tasks: TaskProcess[] = [];
+  const start = (task: string, args: string[]) => {
+    const process = new TaskProcess(task, args, { env });
+    tasks.push(process);
+    return process;
+  };
+  try {
+    const board = await start("board", ["--port", "0"]).ready();
+    await browser.open(String(eventsOf(board, "ready")[0]?.url));
+    const worker = await start("helpdesk:work", ["--handle", "0", "--name", "ann"]).ready();
+    await start("helpdesk:produce", ["--interval", "0", "--limit", "10"]).ended;
+    await browser.until(shows("helpdesk", "handled", "10"));
+    await broker.persisted("help_queue");
+    await broker.kill();
+    await browser.until(`${text("#status")}.startsWith("RabbitMQ is away since ")`);
+    await broker.start();
+    await browser.until(`${text("#status")} === "Live"`);
+    const { code } = await start("helpdesk:produce", [
+      "--interval",
+      "0",
+      "--limit",
+      "15",
+      "--run",
+      "b",
+    ]).ended;
+    assert.equal(code, 0);
+    await browser.until(shows("helpdesk", "handled", "25"));
+    await browser.until(`/help_queue\\t0\\t1\\t0/.test(${text("#queues")})`);
+    await worker.stop();
+    await board.stop();
+    assert.equal(eventsOf(board, "disconnected").length, 1);
+    assert.ok(!JSON.stringify(board.events).includes(AMQP_URL), "no password in what it says");
+  } finally {
+    await Promise.all(tasks.map((task) => task.end()));
+  }
+});
+
+e2e("the board is for this machine only, and only shows", async () => {
+  await using vhost = await Vhost.create();
+  const url = await startBoard(vhost);
+  const { port } = new URL(url);
+  const ask = async (path: string, headers: Record<string, string> = {}, method = "GET") => {
+    await using connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
+    const lines = Object.entries({ host: `localhost:${port}`, connection: "close", ...headers });
+    const head = [
+      `${method} ${path} HTTP/1.1`,
+      ...lines.map(([name, value]) => `${name}: ${value}`),
+    ];
+    await connection.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
+    return await new Response(connection.readable).text();
+  };
+  const good = [`localhost:${port}`, `127.0.0.1:${port}`, `LOCALHOST:${port}`];
+  for (const host of good) assert.match(await ask("/", { host }), /^HTTP\/1\.1 200 /, host);
+  const foreign = [
+    "evil.example",
+    `evil.example:${port}`,
+    "localhost",
+    `localhost:1`,
+    `localhost.evil.example:${port}`,
+  ];
+  for (const host of foreign) {
+    for (const path of ["/", "/events", "/page.js"]) {
+      assert.match(await ask(path, { host }), /^HTTP\/1\.1 403 /, `${host}${path}`);
+    }
+  }
+  const page = await ask("/");
+  assert.match(page, /\r\ncontent-security-policy: default-src 'none'; script-src 'self';/);
+  assert.match(page, /\r\nx-content-type-options: nosniff\r\n/);
+  for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+    assert.match(await ask("/", {}, method), /^HTTP\/1\.1 405 /, method);
+  }
+  for (const path of ["/nothing", "/../deno.json", "/..%2fdeno.json", "/constructor"]) {
+    assert.match(await ask(path), /^HTTP\/1\.1 404 /, path);
+  }
+  // On no other address of this machine.
+  const others = Deno.networkInterfaces().map(({ address }) => address)
+    .filter((address) => /^\d+\./.test(address) && !address.startsWith("127."));
+  for (const hostname of others) {
+    await assert.rejects(
+      Deno.connect({ hostname, port: Number(port) }),
+      Deno.errors.ConnectionRefused,
+    );
+  }
+  const second = await vhost.start("board", ["--port", port]).ended;
+  assert.equal(second.code, 1);
+  assert.match(
+    second.stderr,
+    new RegExp(`^Port ${port} is taken by another program: .*--port$`, "m"),
+  );
+  for (const bad of [["--port", "x"], ["--port", "70000"], ["--color"], ["word"]]) {
+    const { code, stderr } = await vhost.start("board", bad).ended;
+    assert.equal(code, 2, bad.join(" "));
+    assert.equal(stderr.trim().split("\n").length, 1, stderr);
+  }
+});
+
+e2e("the board takes nothing from anyone, and leaves nothing behind", async () => {
+  await using vhost = await Vhost.create();
+  await vhost.run("helpdesk:produce", ["--interval", "0", "--limit", "5"]);
+  const board = await vhost.start("board", ["--port", "0"]).ready();
+  const events = await fetch(`${eventsOf(board, "ready")[0]?.url}/events`);
+  const seen = events.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let told = "";
+  while (!/"help_queue","ready":5,"consumers":0/.test(told)) {
+    told += (await seen?.read())?.value ?? "";
+  }
+  await seen?.cancel();
+  await using connection = await vhost.connect();
+  assert.equal((await connection.inspect("help_queue"))?.ready, 5);
+  await board.stop();
+  assert.equal((await board.ended).code, 0);
+  assert.deepEqual(Object.keys(summaryOf(board)), ["event", "announcements"]);
+  await eventually("no queue of the board", async () => await temporaryQueues(vhost) === 0);
+});
+
+/** Queues that end with a connection, as the admin site knows them. */
+async function temporaryQueues(vhost: Vhost): Promise<number> {
+  const name = new URL(vhost.url).pathname.slice(1);
+  const answer = await fetch(`http://localhost:15672/api/queues/${name}`, {
+    headers: { authorization: `Basic ${btoa("guest:guest")}` },
+  });
+  const queues: { exclusive?: boolean; name: string }[] = await answer.json();
+  return queues.filter(({ name }) => name.startsWith("amq.gen")).length;
+}
