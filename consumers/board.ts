@@ -16,7 +16,7 @@ import { OUTPUT_OPTIONS, run, type Script } from "../shared/script.ts";
 import { QUEUE_TYPE_OPTION } from "../shared/topology.ts";
 import { watch } from "../shared/watch.ts";
 import { BoardView } from "./board/board_view.ts";
-import { watchQueues } from "./board/queue_watch.ts";
+import { QueueWatch } from "./board/queue_watch.ts";
 import { Site } from "./board/site.ts";
 
 const usage = {
@@ -52,6 +52,8 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   const { port } = server.addr;
   const site = new Site(view, port, until);
   const url = `http://localhost:${port}`;
+  const queues = new QueueWatch();
+  const hear = (key: string, body: unknown) => view.hear(key, body) && queues.stir();
   let ready = false;
   const onReady = () => {
     if (ready) return;
@@ -63,8 +65,8 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   };
   try {
     await Promise.all([
-      watch(connection, { hear: (key, body) => view.hear(key, body), onReady, signal: until }),
-      watchQueues(connection, (queues) => view.queues = queues, until),
+      watch(connection, { hear, onReady, signal: until }),
+      queues.run(connection, (states) => view.queues = states, until),
       tidy(view, connection, until),
     ]);
   } finally {

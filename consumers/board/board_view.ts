@@ -3,6 +3,7 @@
  * sent what has changed since it was last sent something, or everything.
  */
 import { CATEGORIES } from "../../shared/messages.ts";
+import { Growth } from "./counts.ts";
 import { SmokerView } from "./smoker_view.ts";
 import { WorkView } from "./work_view.ts";
 
@@ -23,6 +24,7 @@ export class BoardView {
   #revision = 1;
   #away: { value: number | null; revision: number } = { value: null, revision: 1 };
   #queues: { value: readonly QueueState[]; revision: number } = { value: [], revision: 1 };
+  readonly #processes = new Growth();
   readonly #helpdesk = new WorkView();
   readonly #tasks = new WorkView();
   readonly #smoker = new SmokerView();
@@ -45,10 +47,12 @@ export class BoardView {
     return this.#revision;
   }
 
-  /** Takes an announcement. */
-  hear(key: string, body: unknown, now = Date.now()): void {
+  /** Takes an announcement; whether it comes from a process not heard of before. */
+  hear(key: string, body: unknown, now = Date.now()): boolean {
     this.heard++;
     this.#views.get(key)?.(body, now, ++this.#revision);
+    const { instance } = Object(body);
+    return typeof instance === "string" && this.#processes.take(instance, 0) === undefined;
   }
 
   set queues(value: readonly QueueState[]) {

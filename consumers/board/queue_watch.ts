@@ -8,44 +8,60 @@ import type { QueueState } from "./board_view.ts";
 /** Time between two looks, in milliseconds. */
 const LOOK_MS = 2000;
 
-/** A queue that isn't there is looked for less and less often, up to this, in milliseconds. */
+/** A queue that isn't there is looked for at least this often, in milliseconds. */
 const MAX_ABSENCE_MS = 30_000;
 
-/** Tells the state of the queues every 2 s until `signal`; not while the broker is away. */
-export async function watchQueues(
-  connection: Connection,
-  tell: (queues: QueueState[]) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const names = allQueues("quorum").map(({ queue }) => queue);
-  const dead = new Set(names.map((name) => deadQueue(name).queue));
-  const absent = new Map<string, { since: number; until: number }>();
-  while (!signal.aborted) {
-    const states = new Map<string, { ready: number; consumers: number }>();
-    for (const name of names) {
-      const now = Date.now();
-      if (signal.aborted) return;
-      if (now < (absent.get(name)?.until ?? 0)) continue;
-      const state = await look(connection, name);
-      if (state) {
-        absent.delete(name);
-        states.set(name, state);
-      } else {
-        const since = absent.get(name)?.since ?? now;
-        const pause = Math.min(MAX_ABSENCE_MS, Math.max(LOOK_MS, now - since));
-        absent.set(name, { since, until: now + pause });
-      }
-    }
-    tell(
-      names.filter((name) => !dead.has(name)).map((queue) => ({
-        queue,
-        ready: states.get(queue)?.ready ?? null,
-        consumers: states.get(queue)?.consumers ?? null,
-        dead: states.get(deadQueue(queue).queue)?.ready ?? null,
-      })),
-    );
-    await delay(LOOK_MS, signal);
+interface Absence {
+  readonly since: number;
+  /** When to look again, in ms since 1970. */
+  readonly until: number;
+}
+
+export class QueueWatch {
+  readonly #absent = new Map<string, Absence>();
+
+  /** Looks for every queue again: a script has begun, which declares what it needs. */
+  stir(): void {
+    this.#absent.clear();
   }
+
+  /** Tells the state of the queues every 2 s until `signal`; not while the broker is away. */
+  async run(
+    connection: Connection,
+    tell: (queues: QueueState[]) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const names = allQueues("quorum").map(({ queue }) => queue);
+    const dead = new Set(names.map((name) => deadQueue(name).queue));
+    while (!signal.aborted) {
+      const states = new Map<string, { ready: number; consumers: number }>();
+      for (const name of names) {
+        if (signal.aborted) return;
+        const now = Date.now();
+        const absence = this.#absent.get(name);
+        if (absence && now < absence.until) continue;
+        const state = await look(connection, name);
+        if (state) states.set(name, state);
+        if (state) this.#absent.delete(name);
+        else this.#absent.set(name, longer(absence, now));
+      }
+      tell(
+        names.filter((name) => !dead.has(name)).map((queue) => ({
+          queue,
+          ready: states.get(queue)?.ready ?? null,
+          consumers: states.get(queue)?.consumers ?? null,
+          dead: states.get(deadQueue(queue).queue)?.ready ?? null,
+        })),
+      );
+      await delay(LOOK_MS, signal);
+    }
+  }
+}
+
+/** A queue that has long been absent is looked for less often: every look is an error in the broker's log. */
+function longer(absence: Absence | undefined, now: number): Absence {
+  const since = absence?.since ?? now;
+  return { since, until: now + Math.min(MAX_ABSENCE_MS, Math.max(LOOK_MS, now - since)) };
 }
 
 async function look(connection: Connection, queue: string) {

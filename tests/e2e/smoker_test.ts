@@ -850,7 +850,10 @@ e2e("a backtest tells of malformed rows, judges the others and ends with 2", asy
 });
 
 e2e("--help of both smoker tasks names every flag with its default", async () => {
-  const shared = ["url", "queue-type", "json", "log", "quiet", "help", "columns", "delimiter"];
+  const shared = [
+    ...["url", "ca", "cert", "key", "queue-type", "json", "log", "quiet", "help"],
+    ...["columns", "delimiter"],
+  ];
   const flags = {
     "smoker:monitor": [
       ...["channel", "drop", "stall", "window", "smoker-window", "food-window", "readings-every"],
