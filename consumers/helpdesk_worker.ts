@@ -9,7 +9,13 @@
  * Needs the network for the broker, `logs/` to write with `--log`.
  */
 import { delay } from "../shared/abort.ts";
-import { CATEGORIES, decodeTicket, type Reply, type Ticket } from "../shared/messages.ts";
+import {
+  CATEGORIES,
+  decodeTicket,
+  publishedAt,
+  type Reply,
+  type Ticket,
+} from "../shared/messages.ts";
 import { duration, withDefault } from "../shared/options.ts";
 import { inert, type Output } from "../shared/output.ts";
 import { run } from "../shared/script.ts";
@@ -60,8 +66,8 @@ async function handleTicket(
   { delivery, name: worker, attempt, publisher }: Job,
   { handleMs, out, statistics }: { handleMs: number; out: Output; statistics: TicketStatistics },
 ): Promise<Record<string, unknown>> {
-  const publishedAt = Number(delivery.headers?.["published-at"]);
-  const waitMs = Number.isFinite(publishedAt) ? Math.max(0, Date.now() - publishedAt) : undefined;
+  const published = publishedAt(delivery);
+  const waitMs = published === undefined ? undefined : Math.max(0, Date.now() - published);
   await delay(handleMs);
   const id = delivery.messageId || null;
   const { name, category } = ticket;

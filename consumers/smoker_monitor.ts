@@ -123,7 +123,7 @@ async function main(script: MonitorScript): Promise<number> {
     );
     await using announcements = new Announcer(connection, usage.script, values.name);
     announcer = new SmokerAnnouncer(announcements, () => totals(monitors));
-    await watch(script, connection, monitors, () => announcer?.present());
+    await watch(script, connection, monitors, announcer);
   } else {
     rejected = await backtest(script, values.backtest, monitors);
   }
@@ -136,12 +136,12 @@ async function main(script: MonitorScript): Promise<number> {
   return rejected > 0 ? 2 : 0;
 }
 
-/** Judges what the broker delivers, until the signal or the idle time ends it; `onSubscribed` at all queues. */
+/** Judges what the broker delivers, until the signal or the idle time ends it. */
 async function watch(
   { values, out, signal }: MonitorScript,
   connection: Connection,
   monitors: Monitors,
-  onSubscribed: () => void,
+  announcer: SmokerAnnouncer,
 ): Promise<void> {
   const { queueType } = values;
   const name = values.name ?? `w${Deno.pid}`;
@@ -171,10 +171,11 @@ async function watch(
       async onReady() {
         if (waiting.delete(channel) && waiting.size === 0) {
           out.event({ event: "ready", pid: Deno.pid, name });
-          onSubscribed();
+          announcer.present();
           out.note(`Watching ${[...monitors.keys()].join(", ")}; Ctrl-C stops`);
         }
         active.delete(queue);
+        announcer.lost(channel);
         if (await isFirst(queue) || active.has(queue)) return;
         standingBy.add(queue);
         out.note(`${queue} has a monitor: standing by`);

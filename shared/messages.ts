@@ -41,6 +41,12 @@ export const CATEGORIES = {
   E: "something else",
 } as const;
 
+/** When a message was published, in ms since 1970; `undefined` if it doesn't say. */
+export function publishedAt({ headers }: Delivery): number | undefined {
+  const time: unknown = headers?.["published-at"];
+  return typeof time === "number" && Number.isFinite(time) ? time : undefined;
+}
+
 /** A help-desk ticket: who asked when for what. */
 export const Ticket = z.object({
   submitted: recordedTime,

@@ -25,6 +25,11 @@ export class SmokerAnnouncer {
     }));
   }
 
+  /** The channel is another monitor's, or nobody's: what is open there isn't known any more. */
+  lost(channel: Channel): void {
+    this.#open.delete(channel);
+  }
+
   /** A batch was judged and its alerts are published. */
   judged({ channel, span }: ChannelRule, batch: readonly Judged[]): void {
     const last = batch.at(-1);
@@ -43,7 +48,15 @@ export class SmokerAnnouncer {
     const { change } = last.verdict;
     this.#announcer.announce(
       "smoker.judged",
-      () => ({ channel, run, readings, change, windowMs: span, totals: this.#totals() }),
+      () => ({
+        channel,
+        run,
+        readings,
+        change,
+        windowMs: span,
+        open: episode?.id ?? null,
+        totals: this.#totals(),
+      }),
       { always: true },
     );
   }

@@ -77,7 +77,7 @@ export class Announcer implements AsyncDisposable {
   /**
    * Announces now and every 2 s that this script is there, and at the end that it is gone.
    *
-   * @param key Routing key, such as `helpdesk.worker`.
+   * @param key Routing key, such as `helpdesk.presence`.
    * @param body What it has done so far.
    */
   present(key: string, body: Body): void {

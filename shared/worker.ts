@@ -7,6 +7,7 @@ import { Connection } from "./connection.ts";
 import { consume, type Verdict } from "./consumer.ts";
 import { deliveriesBefore, type Delivery } from "./dead_letters.ts";
 import { reasonOf } from "./errors.ts";
+import { publishedAt } from "./messages.ts";
 import { integer, optional, plainName, positiveDuration, withDefault } from "./options.ts";
 import { Publisher } from "./publisher.ts";
 import { RecentIds } from "./recent_ids.ts";
@@ -130,6 +131,7 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
     if (messageId !== undefined) seen.add(messageId);
     announcer.announce(`${job.stream}.${job.handled}`, () => ({
       id: messageId,
+      publishedAt: publishedAt(delivery),
       ...done,
       totals: totals(),
     }));

@@ -155,10 +155,49 @@ Deno.test("many names and many rows stay bounded", PURE, () => {
     view.hear("helpdesk.handled", handled(`w${row}`, row, 1), NOW + row);
   }
   const { lanes, items } = helpdesk(view);
-  assert.equal(lanes.length, 40);
+  assert.equal(lanes.length, 200);
   assert.equal(items.length, 30);
   assert.equal(lanes.at(-1)?.name, "w5000");
 });
+
+Deno.test("sixty workers, and some that are forgotten, keep their totals", PURE, () => {
+  const view = new BoardView();
+  const names = Array.from({ length: 60 }, (_, index) => `w${index}`);
+  for (let round = 1; round <= 7; round++) {
+    for (const [index, name] of names.entries()) {
+      view.hear("helpdesk.presence", presence(name, index * round), NOW + round * 1000);
+    }
+  }
+  const total = 7 * (59 * 60) / 2;
+  assert.equal(helpdesk(view).handled, total);
+  assert.equal(helpdesk(view).lanes.reduce((sum, lane) => sum + lane.total, 0), total);
+  // A lane is forgotten after half an hour, what it has done isn't.
+  const later = NOW + HISTORY_MS + 60_000;
+  const { revision } = view;
+  view.tidy(later);
+  assert.deepEqual([helpdesk(view, revision).handled, helpdesk(view).lanes], [total, []]);
+  view.hear("helpdesk.presence", presence("w59", 59 * 7 + 2), later);
+  assert.equal(helpdesk(view).handled, total + 2);
+  assert.deepEqual(helpdesk(view).lanes.map(({ total }) => total), [59 * 7 + 2]);
+});
+
+Deno.test(
+  "a ticket came when it was published, though the board heard of it when it was handled",
+  PURE,
+  () => {
+    const view = new BoardView();
+    view.hear("helpdesk.ticket", ticket(1), NOW);
+    view.hear("helpdesk.handled", { ...handled("ann", 1, 1), publishedAt: NOW - 5 }, NOW + 100);
+    view.hear(
+      "helpdesk.handled",
+      { ...handled("ann", 2, 2), publishedAt: NOW - 99_000 },
+      NOW + 200,
+    );
+    view.hear("helpdesk.handled", handled("ann", 3, 3), NOW + 300);
+    const came = helpdesk(view).items.map(({ id, came }) => [id, came]);
+    assert.deepEqual(came, [["r/3", undefined], ["r/2", NOW - 99_000], ["r/1", NOW]]);
+  },
+);
 
 /** A row of temperatures, `minute` minutes after noon. */
 function row(minute: number, values: Record<string, number>, run = "r") {
@@ -210,6 +249,7 @@ Deno.test("readings are drawn once and in order, from producer and monitor alike
     readings,
     change: 2,
     windowMs: 150_000,
+    open: null,
   }, NOW);
   assert.deepEqual(smoker(view, revision).points.smoker, [[at(2), 102]]);
   const { points, channels } = smoker(view);
@@ -249,6 +289,40 @@ Deno.test(
     assert.deepEqual(texts(), [[over, Date.UTC(2021, 4, 22, 12, 5)], before]);
   },
 );
+
+Deno.test("an alert whose end nobody heard is over when its monitor has none open", PURE, () => {
+  const view = new BoardView();
+  view.hear("smoker.alert", alert("open", 3), NOW);
+  const judged = (channel: string, open: string | null) => ({
+    ...about("m"),
+    channel,
+    run: "r",
+    readings: [["2021-05-22T12:07:00", 230]],
+    change: 2,
+    windowMs: 150_000,
+    open,
+  });
+  const ends = () => smoker(view).alerts.map(({ resolved }) => resolved);
+  view.hear("smoker.judged", judged("smoker", "r/smoker/drop/3"), NOW);
+  view.hear("smoker.judged", judged("food-a", null), NOW);
+  assert.deepEqual(ends(), [null]);
+  view.hear("smoker.judged", judged("smoker", null), NOW);
+  assert.deepEqual(ends(), [Date.UTC(2021, 4, 22, 12, 7)]);
+});
+
+Deno.test("back to an earlier cook, a tab gets all of it", PURE, () => {
+  const view = new BoardView();
+  view.hear("smoker.reading", row(1, { smoker: 100 }, "first"), NOW);
+  view.hear("smoker.reading", row(1, { smoker: 200 }, "second"), NOW);
+  const later = NOW + HISTORY_MS + 1000;
+  view.hear("smoker.reading", row(2, { smoker: 101 }, "first"), NOW + HISTORY_MS);
+  view.hear("smoker.reading", row(3, { smoker: 102 }, "first"), NOW + HISTORY_MS);
+  const { revision } = view;
+  view.tidy(later);
+  const { run, points } = smoker(view, revision);
+  assert.equal(run, "first");
+  assert.deepEqual(points.smoker?.map(([, fahrenheit]) => fahrenheit), [101, 102]);
+});
 
 Deno.test("announcements of any form do no harm", PURE, () => {
   const random = seededRandom(66);

@@ -11,6 +11,9 @@ const MAX_TEXT = 200;
 /** Readings taken from one announcement; a monitor's batch has at most 500. */
 const MAX_READINGS = 2000;
 
+/** A message that says to be older has no clock. */
+const MAX_AGE_MS = 365 * 24 * 3_600_000;
+
 const text = z.string().transform((value) =>
   value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value
 );
@@ -40,7 +43,7 @@ export const Produced = z.object({
 const workerTotals = z.object({
   handled: count,
   dead: count,
-  categories: z.record(z.string().max(1), count).optional(),
+  categories: z.object({ A: count, B: count, C: count, D: count, E: count }).partial().optional(),
 });
 
 /** From a worker: `helpdesk.handled`, where `name` is the requester's, `tasks.done`. */
@@ -51,7 +54,9 @@ export const Handled = z.object({
   text: text.optional(),
   category: text.optional(),
   redelivered: z.boolean().catch(false),
-  waitMs: z.number().min(0).optional(),
+  waitMs: z.number().min(0).max(MAX_AGE_MS).optional().catch(undefined),
+  /** When the message was published, in ms since 1970. */
+  publishedAt: z.number().min(0).max(8.64e15).optional().catch(undefined),
   totals: workerTotals,
 });
 
@@ -88,6 +93,8 @@ export const Judged = z.object({
   readings: z.array(z.tuple([recorded, z.number()])).max(MAX_READINGS),
   change: z.number(),
   windowMs: z.number(),
+  /** The episode that is open after them, if one is. */
+  open: text.nullable(),
 });
 
 /** `smoker.alert`. */

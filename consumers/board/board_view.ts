@@ -69,9 +69,12 @@ export class BoardView {
   tidy(now = Date.now()): void {
     const before = now - HISTORY_MS;
     const next = this.#revision + 1;
-    const changed = [this.#helpdesk, this.#tasks].filter((view) => view.tidy(now, before, next));
-    if (changed.length > 0) this.#revision = next;
-    this.#smoker.tidy(before);
+    const changed = [
+      this.#helpdesk.tidy(now, before, next),
+      this.#tasks.tidy(now, before, next),
+      this.#smoker.tidy(before, next),
+    ];
+    if (changed.includes(true)) this.#revision = next;
   }
 
   /**

@@ -13,6 +13,7 @@ const pad = (value) => String(value).padStart(2, "0");
 /** Recorded times have no zone: they are kept as if they were UTC. */
 const hours = (date) => `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}`;
 const clock = (ms) => hours(new Date(ms));
+const seconds = (ms) => `${clock(ms)}:${pad(new Date(ms).getUTCSeconds())}`;
 
 export class SmokerChart {
   #parent;
@@ -138,7 +139,11 @@ export class SmokerChart {
       tzDate: (seconds) => new Date(seconds * 1000),
       cursor: { drag: { x: false, y: false } },
       axes: [
-        { ...axis, values: (_, times) => times.map((time) => clock(time * 1000)) },
+        {
+          ...axis,
+          values: (_, times, __, ___, step) =>
+            times.map((time) => (step < 60 ? seconds : clock)(time * 1000)),
+        },
         { ...axis, size: 56, values: (_, values) => values.map((value) => `${value} °F`) },
       ],
       series: [
@@ -174,7 +179,7 @@ export class SmokerChart {
       const value = values[values.findLastIndex((each, at) => at <= index && each !== null)];
       return value === undefined ? "" : `${CHANNELS[channel].name} ${value.toFixed(1)} °F`;
     });
-    return [clock(times[index] * 1000), ...values].filter(Boolean).join("   ");
+    return [seconds(times[index] * 1000), ...values].filter(Boolean).join("   ");
   }
 
   /** Moves the cursor by the arrow keys, a hundredth of the time at once. */

@@ -1,6 +1,7 @@
 /** Lanes: what came in and what each worker handled, second by second. */
 
 const HISTORY_S = 1800;
+const MAX_SHOWN = 40;
 const COLOURS = { in: "--quiet", worker: "--accent" };
 
 /** Adds to a stream's lanes what the server sent of them. */
@@ -28,7 +29,7 @@ export function drawLanes(parent, stream, { now, span }) {
   const count = span / width;
   const lanes = [
     { ...stream.in, name: "came in", colour: COLOURS.in, here: true },
-    ...stream.lanes.map((lane) => ({ ...lane, colour: COLOURS.worker })),
+    ...shownOf(stream.lanes).map((lane) => ({ ...lane, colour: COLOURS.worker })),
   ].map((lane) => ({
     ...lane,
     bars: barsOf(lane.seconds, { width, first: last - count + 1, count }),
@@ -37,6 +38,17 @@ export function drawLanes(parent, stream, { now, span }) {
   const rows = [...parent.children];
   lanes.forEach((lane, index) => drawLane(rows[index] ?? addRow(parent), lane, highest, span));
   for (const row of rows.slice(lanes.length)) row.remove();
+}
+
+/** Those that are there, then those gone, as many as a page can show. */
+function shownOf(lanes) {
+  if (lanes.length <= MAX_SHOWN) return lanes;
+  return lanes.toSorted((a, b) => Number(b.here) - Number(a.here)).slice(0, MAX_SHOWN);
+}
+
+/** How many lanes are too many to be shown. */
+export function hiddenLanes(stream) {
+  return Math.max(0, stream.lanes.length - MAX_SHOWN);
 }
 
 function barsOf(seconds, { width, first, count }) {

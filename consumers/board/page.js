@@ -2,13 +2,16 @@
  * Draws the board: merges what the server sends into what is known, and draws it at most five times a second.
  * All text from messages goes into `textContent`, never into markup.
  */
-import { drawLanes, mergeLanes } from "./lanes.js";
+import { drawLanes, hiddenLanes, mergeLanes } from "./lanes.js";
 import { SmokerChart } from "./chart.js";
 
 const ITEMS_SHOWN = 8;
 const LANES_MS = 1000;
+const RETRY_MS = 5000;
 
 const $ = (selector, parent = document) => parent.querySelector(selector);
+const DAY_MS = 24 * 3_600_000;
+const DAY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium" });
 const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
 const known = { words: {}, queues: [], away: null, connected: false, helpdesk: null, tasks: null };
@@ -52,6 +55,7 @@ function duration(ms) {
 
 function take(update) {
   known.connected = true;
+  known.now = update.now;
   skew = update.now - Date.now();
   if (update.all) {
     known.helpdesk = known.tasks = null;
@@ -118,16 +122,18 @@ function drawStream(id, queue, row, more) {
   const stream = known[id];
   const state = known.queues.find((each) => each.queue === queue);
   const dead = state?.dead ?? 0;
-  const handled = stream?.lanes.reduce((sum, { total }) => sum + total, 0) ?? 0;
   fill($(".figures", section), [
     figure("came in", number(stream?.in.total ?? 0)),
-    figure("handled", number(handled)),
+    figure("handled", number(stream?.handled ?? 0)),
     figure("waiting now", number(state?.ready)),
     ...more(stream),
+    ...(stream && hiddenLanes(stream) > 0
+      ? [figure("more workers", number(hiddenLanes(stream)))]
+      : []),
     ...(dead > 0 ? [figure("dead letters", number(dead), { className: "bad" })] : []),
   ]);
   $(".hint", section).hidden = stream !== null;
-  for (const part of section.querySelectorAll(".span, .lanes, .list, .categories")) {
+  for (const part of section.querySelectorAll(".lanes, .list, .categories")) {
     part.hidden = stream === null;
   }
   if (!stream) return;
@@ -142,9 +148,14 @@ function helpdeskFigures(stream) {
   return [figure("waited, median", duration(median)), figure("95 % within", duration(p95))];
 }
 
-function helpdeskRow({ at, text, category, ...item }) {
+function cameAt(time) {
+  if (time === undefined || time === null) return "";
+  return known.now - time < DAY_MS ? CLOCK.format(time) : DAY.format(time);
+}
+
+function helpdeskRow({ came, text, category, ...item }) {
   return element("tr", [
-    element("td", CLOCK.format(at), "quiet"),
+    element("td", cameAt(came), "quiet"),
     element("td", text, "wide"),
     element("td", category ? [`${category} `, element("span", known.words[category] ?? "")] : ""),
     whoHandled(item),
@@ -152,9 +163,9 @@ function helpdeskRow({ at, text, category, ...item }) {
   ]);
 }
 
-function taskRow({ at, text, ...item }) {
+function taskRow({ came, text, ...item }) {
   return element("tr", [
-    element("td", CLOCK.format(at), "quiet"),
+    element("td", cameAt(came), "quiet"),
     element("td", text, "wide"),
     whoHandled(item),
   ]);
@@ -198,14 +209,25 @@ function drawQueues() {
   );
 }
 
-const events = new EventSource("/events");
-events.addEventListener("message", ({ data }) => take(JSON.parse(data)));
-events.addEventListener("error", () => {
-  known.connected = false;
-  schedule();
-});
+let events;
+
+/** A hidden tab listens to nothing: a browser has six connections for all tabs of a site. */
+function listen() {
+  events?.close();
+  events = undefined;
+  if (document.hidden) return;
+  events = new EventSource("/events");
+  events.addEventListener("message", ({ data }) => take(JSON.parse(data)));
+  events.addEventListener("error", () => {
+    known.connected = false;
+    schedule();
+  });
+}
+
+listen();
+document.addEventListener("visibilitychange", listen);
 // A browser gives up when the answer is an error, such as too many tabs: begin anew.
-setInterval(() => events.readyState === EventSource.CLOSED && location.reload(), 10_000);
+setInterval(() => events?.readyState === EventSource.CLOSED && listen(), RETRY_MS);
 setInterval(schedule, LANES_MS);
 document.addEventListener("visibilitychange", schedule);
 addEventListener("resize", schedule);

@@ -1,5 +1,5 @@
 /** Looks at the collection's queues again and again, by passive declares: no admin site is needed. */
-import { delay } from "../../shared/abort.ts";
+import { delay, unlessAborted } from "../../shared/abort.ts";
 import type { Connection } from "../../shared/connection.ts";
 import { FailedError } from "../../shared/errors.ts";
 import { allQueues, deadQueue } from "../../shared/topology.ts";
@@ -9,7 +9,7 @@ import type { QueueState } from "./board_view.ts";
 const LOOK_MS = 2000;
 
 /** A queue that isn't there is looked for at least this often, in milliseconds. */
-const MAX_ABSENCE_MS = 30_000;
+const MAX_ABSENCE_MS = 10_000;
 
 interface Absence {
   readonly since: number;
@@ -36,11 +36,11 @@ export class QueueWatch {
     while (!signal.aborted) {
       const states = new Map<string, { ready: number; consumers: number }>();
       for (const name of names) {
-        if (signal.aborted) return;
         const now = Date.now();
         const absence = this.#absent.get(name);
         if (absence && now < absence.until) continue;
-        const state = await look(connection, name);
+        const state = await unlessAborted(look(connection, name), signal);
+        if (signal.aborted) return;
         if (state) states.set(name, state);
         if (state) this.#absent.delete(name);
         else this.#absent.set(name, longer(absence, now));

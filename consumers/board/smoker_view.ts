@@ -48,6 +48,8 @@ class Cook {
 export class SmokerView {
   readonly #cooks = new Map<string, Cook>();
   readonly #alerts = new Map<string, Shown>();
+  /** The cook that is shown, and since which revision. */
+  #shown: { cook: Cook | undefined; revision: number } = { cook: undefined, revision: 0 };
   #revision = 0;
 
   reading(body: unknown, now: number, revision: number): void {
@@ -65,9 +67,11 @@ export class SmokerView {
     for (const [time, fahrenheit] of data.readings) {
       this.#add(run, data.channel, { time, fahrenheit, at: now, revision });
     }
-    const { change, windowMs } = data;
+    const { channel, change, windowMs, open } = data;
     const cook = this.#cooks.get(run);
-    if (cook) cook.latest[data.channel] = { change, windowMs };
+    if (cook) cook.latest[channel] = { change, windowMs };
+    const last = data.readings.at(-1)?.[0];
+    if (last !== undefined) this.#closeOthers(channel, open, parseLocalTime(last), revision);
   }
 
   alert(body: unknown, now: number, revision: number): void {
@@ -99,8 +103,8 @@ export class SmokerView {
     }
   }
 
-  /** Forgets what is older than `before`. */
-  tidy(before: number): void {
+  /** Forgets what is older than `before`; whether another cook is shown then. */
+  tidy(before: number, revision: number): boolean {
     for (const [run, cook] of this.#cooks) {
       let left = 0;
       for (const channel of CHANNELS) {
@@ -112,15 +116,17 @@ export class SmokerView {
     for (const [id, { at, resolved }] of this.#alerts) {
       if (at < before && resolved !== null) this.#alerts.delete(id);
     }
+    return this.#choose(revision);
   }
 
   /** What changed after a revision; `undefined` if nothing did. */
   since(revision: number) {
     if (this.#revision <= revision) return undefined;
-    const cook = [...this.#cooks.values()].at(-1);
+    const cook = this.#shown.cook;
+    const since = this.#shown.revision > revision ? 0 : revision;
     const channels = CHANNELS.map((channel) => ({
       channel,
-      points: cook?.points[channel].filter((point) => point.revision > revision)
+      points: cook?.points[channel].filter((point) => point.revision > since)
         .map(({ time, fahrenheit }) => [time, fahrenheit]) ?? [],
       ...cook?.latest[channel],
     }));
@@ -146,6 +152,25 @@ export class SmokerView {
     }
     cook.add(channel, { ...reading, time: parseLocalTime(reading.time) });
     this.#revision = reading.revision;
+    this.#choose(reading.revision);
+  }
+
+  /** Shows the cook that began last; whether that is another one. */
+  #choose(revision: number): boolean {
+    const cook = [...this.#cooks.values()].at(-1);
+    if (cook === this.#shown.cook) return false;
+    this.#shown = { cook, revision };
+    this.#revision = revision;
+    return true;
+  }
+
+  /** An alert whose end was missed is over when a monitor has another one open, or none. */
+  #closeOthers(channel: Channel, open: string | null, time: number, revision: number): void {
+    for (const alert of this.#alerts.values()) {
+      if (alert.channel !== channel || alert.resolved !== null || alert.id === open) continue;
+      const text = `${CHANNEL_NAMES[channel]} ${alert.rule} is over; its end was not heard`;
+      this.#show({ ...alert, resolved: Math.max(alert.opened, time), text }, revision);
+    }
   }
 
   #show(alert: Shown, revision: number): void {

@@ -7,13 +7,14 @@ import { Growth, percentile, Seconds } from "./counts.ts";
 /** A worker that says nothing for so long is gone, in milliseconds. */
 const GONE_MS = 2.5 * PRESENCE_MS;
 
-const MAX_LANES = 40;
+/** Lanes kept, and workers whose totals are; those gone longest go first. */
+const MAX_LANES = 200;
+const MAX_WORKERS = 1000;
 const MAX_ITEMS = 30;
 const MAX_WAITS = 1000;
 
 /** Bars of what happened, second by second: one lane for what comes in, one for each worker. */
 class Lane {
-  total = 0;
   here = true;
   /** When it was last heard of, in ms since 1970. */
   heard = 0;
@@ -27,6 +28,8 @@ interface Item {
   readonly id: string;
   /** When the board heard of it first, in ms since 1970. */
   readonly at: number;
+  /** When it was published, in ms since 1970; `undefined` if nobody has said. */
+  came: number | undefined;
   readonly text: string;
   readonly category: string | undefined;
   worker?: string;
@@ -39,6 +42,9 @@ export class WorkView {
   readonly #in = new Lane("in");
   readonly #lanes = new Map<string, Lane>();
   readonly #growth = new Growth();
+  /** By lane, also of workers that have been gone for long. */
+  readonly #totals = new Map<string, number>();
+  #handled = 0;
   readonly #categories = new Map<string, number>();
   readonly #items = new Map<string, Item>();
   #waits: { at: number; ms: number }[] = [];
@@ -52,6 +58,7 @@ export class WorkView {
     const { instance, run, row, item, totals } = data;
     this.#count(this.#in, { instance, total: totals.confirmed, atLeast: 1 }, now, revision);
     this.#item(`${run}/${row}`, now, {
+      came: now,
       text: typeof item === "string" ? item : item.name,
       category: typeof item === "string" ? undefined : item.category,
     });
@@ -63,10 +70,15 @@ export class WorkView {
     this.#revision = revision;
     const { worker, instance, name, text, category, redelivered, waitMs, totals } = data;
     const lane = this.#lane(worker, now);
-    this.#count(lane, { instance, total: totals.handled, atLeast: 1 }, now, revision);
+    this.#handled += this.#count(
+      lane,
+      { instance, total: totals.handled, atLeast: 1 },
+      now,
+      revision,
+    );
     this.#countCategories(instance, totals);
     const id = data.id ?? `${instance}/${totals.handled}`;
-    const item = this.#item(id, now, { text: text ?? name, category });
+    const item = this.#item(id, now, { came: data.publishedAt, text: text ?? name, category });
     Object.assign(item, { worker, waitMs, redelivered });
     if (waitMs !== undefined) this.#waits.push({ at: now, ms: waitMs });
     if (this.#waits.length > MAX_WAITS) this.#waits.shift();
@@ -77,7 +89,7 @@ export class WorkView {
     if (!success) return;
     this.#revision = revision;
     const id = data.id ?? `${data.instance}/${revision}`;
-    const item = this.#item(id, now, { text: "", category: undefined });
+    const item = this.#item(id, now, { came: undefined, text: "", category: undefined });
     item.dead = data.reason;
   }
 
@@ -89,7 +101,8 @@ export class WorkView {
     const { name, instance, here, totals } = data;
     const lane = this.#lane(name, now);
     lane.here = here;
-    this.#count(lane, { instance, total: totals.handled, atLeast: 0 }, now, revision);
+    const total = totals.handled;
+    this.#handled += this.#count(lane, { instance, total, atLeast: 0 }, now, revision);
     this.#countCategories(instance, totals);
   }
 
@@ -100,13 +113,18 @@ export class WorkView {
         lane.here = false;
         this.#revision = revision;
       }
-      if (lane.heard < before) this.#lanes.delete(lane.name);
+      if (lane.heard < before) {
+        this.#lanes.delete(lane.name);
+        this.#revision = revision;
+      }
     }
     for (const lane of [this.#in, ...this.#lanes.values()]) {
       lane.seconds.forget(Math.floor(before / 1000));
     }
     for (const [id, { at }] of this.#items) if (at < before) this.#items.delete(id);
-    this.#waits = this.#waits.filter(({ at }) => at >= before);
+    const waits = this.#waits.filter(({ at }) => at >= before);
+    if (waits.length < this.#waits.length) this.#revision = revision;
+    this.#waits = waits;
     return this.#revision === revision;
   }
 
@@ -114,14 +132,15 @@ export class WorkView {
   since(revision: number, now: number) {
     if (this.#revision <= revision) return undefined;
     const waits = this.#waits.map(({ ms }) => ms);
-    const lane = ({ name, total, here, seconds }: Lane) => ({
+    const lane = ({ name, here, seconds }: Lane) => ({
       name,
-      total,
+      total: this.#totals.get(name) ?? 0,
       here,
       seconds: seconds.since(revision),
     });
     return {
       in: lane(this.#in),
+      handled: this.#handled,
       lanes: [...this.#lanes.values()].map(lane),
       categories: Object.fromEntries(this.#categories),
       waits: { count: waits.length, median: percentile(waits, 0.5), p95: percentile(waits, 0.95) },
@@ -146,27 +165,36 @@ export class WorkView {
     return lane;
   }
 
-  /** Adds what a running total has grown by; `atLeast` is known of an instance not heard of before. */
+  /**
+   * Adds what a running total has grown by; `atLeast` is known of an instance not heard of before.
+   *
+   * @returns What is new in the lane's total.
+   */
   #count(
     lane: Lane,
     { instance, total, atLeast }: { instance: string; total: number; atLeast: number },
     now: number,
     revision: number,
-  ): void {
+  ): number {
     const growth = this.#growth.take(`${lane.name}/${instance}`, total);
-    lane.total += growth ?? total;
+    const before = this.#totals.get(lane.name) ?? 0;
+    this.#totals.delete(lane.name);
+    this.#totals.set(lane.name, before + (growth ?? total));
+    const [oldest] = this.#totals.keys();
+    if (this.#totals.size > MAX_WORKERS && oldest !== undefined) this.#totals.delete(oldest);
     if ((growth ?? 0) > 1) this.#sampledAt = now;
     lane.seconds.add(Math.floor(now / 1000), growth ?? atLeast, revision);
+    return growth ?? total;
   }
 
   #countCategories(instance: string, { categories }: z.infer<typeof Handled>["totals"]): void {
-    for (const [letter, total] of Object.entries(categories ?? {})) {
+    for (const [letter, total = 0] of Object.entries(categories ?? {})) {
       const growth = this.#growth.take(`${letter} ${instance}`, total) ?? total;
       this.#categories.set(letter, (this.#categories.get(letter) ?? 0) + growth);
     }
   }
 
-  #item(id: string, at: number, about: Pick<Item, "text" | "category">): Item {
+  #item(id: string, at: number, about: Pick<Item, "came" | "text" | "category">): Item {
     const item: Item = this.#items.get(id) ?? { id, at, ...about };
     this.#items.set(id, item);
     const [oldest] = this.#items.keys();
