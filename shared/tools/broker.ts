@@ -7,27 +7,19 @@
  * rabbitmq-server, ps and kill; for `--install` also apt-get, through sudo.
  */
 import { delay } from "../abort.ts";
-import { adminSite } from "../admin_site.ts";
-import {
-  type BrokerAddress,
-  brokerAddress,
-  hostList,
-  requireNetPermission,
-  URL_OPTION,
-} from "../broker_url.ts";
+import { type BrokerAddress, hostList, requireNetPermission, URL_OPTION } from "../broker_url.ts";
 import { FailedError, UsageError } from "../errors.ts";
 import { flag, integer, optional, text } from "../options.ts";
 import type { Output } from "../output.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { type Greeting, greeting } from "./greeting.ts";
+import { sayRunning, sayStatus, sayStopped } from "./broker_report.ts";
+import { answering, DEFAULT_PORT, FOLDER, nodeOn, target } from "./broker_target.ts";
+import { CLUSTER_SIZES, fellowsOf, portRange, startCluster, stopNodes } from "./cluster.ts";
 import { exists, howToInstall, installWithApt } from "./install.ts";
 import * as local from "./local_node.ts";
+import { configuredNode, listNodes, type NodeOptions } from "./node_conf.ts";
 import { WaitingLine } from "./waiting_line.ts";
 
-const FOLDER = ".rabbitmq";
-const DEFAULT_PORT = 5672;
-/** Every task may reach these without being told. */
-const ALLOWED_PORTS = [5672, 5673, 5674];
 /** How long the service that Debian's package brings may take to answer, in milliseconds. */
 const SERVICE_MS = 30_000;
 
@@ -38,9 +30,20 @@ const options = {
     integer(local.MIN_PORT, local.MAX_PORT),
     `a broker on this machine; admin site on N+10000, Erlang on N+20000 (default: the URL's, ${DEFAULT_PORT})`,
   ),
-  data: optional("DIR", text, `its folder: data, log, configuration (default ${FOLDER}/<port>)`),
+  nodes: optional(
+    "N",
+    clusterSize,
+    "a cluster of 3, 5 or 7 nodes on this machine, on ports from --port on; 1 is none (default: what is there, else 1)",
+  ),
+  data: optional(
+    "DIR",
+    text,
+    `its folder: data, log, configuration (default ${FOLDER}/<port>); of a cluster's nodes DIR/<port>`,
+  ),
   install: flag("if none answers and none is installed: install RabbitMQ with apt-get first"),
-  stop: flag("end the broker that was started here (--port, --data); its data stay"),
+  stop: flag(
+    "end the broker or cluster that was started here, with --port that one node; data stay",
+  ),
   status: flag("list the brokers that were started here, and what answers at the URL"),
   ...OUTPUT_OPTIONS,
 };
@@ -49,7 +52,8 @@ const usage = {
   script: "broker",
   summary:
     "Makes sure that a local RabbitMQ runs: says what answers at the URL, else starts a private one in the\n" +
-    "background from the installed rabbitmq-server, for this machine only. A system service is left alone.",
+    "background from the installed rabbitmq-server, for this machine only. A system service is left alone.\n" +
+    "With --nodes 3 it is a cluster; nodes of it that were killed or stopped are started again.",
   options,
 };
 
@@ -57,29 +61,34 @@ async function main({ values, out, signal }: Script<typeof options>): Promise<vo
   if ([values.install, values.stop, values.status].filter(Boolean).length > 1) {
     throw new UsageError("--install, --stop and --status exclude each other");
   }
-  const { address, node } = await target(values);
+  const { address, nodes } = await target(values);
   using waiting = new WaitingLine(out, signal);
-  if (values.stop) return await stop(node ?? nodeOn(DEFAULT_PORT), waiting, out);
+  if (values.stop) return await stop(nodes.length ? nodes : [nodeOn(DEFAULT_PORT)], waiting, out);
   await requireNetPermission(address);
   if (values.status) {
-    const one = node !== undefined && (values.port ?? values.data) !== undefined;
-    return await status(address, one ? [node] : await local.listNodes(FOLDER), out);
+    const one = nodes.length > 0 && (values.port ?? values.data ?? values.nodes) !== undefined;
+    await sayStatus(one ? nodes : await listNodes(FOLDER), out);
+    return await sayAnswer(address, out);
   }
-  const there = await answering(address);
-  const seconds = there ? undefined : await start(address, node, values.install, waiting);
+  const since = performance.now();
+  const cluster = nodes.length > 1;
+  const there = cluster ? undefined : await answering(address);
+  const started = there ? [] : await start(address, nodes, values.install, waiting);
+  const seconds = (performance.now() - since) / 1000;
   const found = there ?? await answering(address);
   if (!found) throw new FailedError("RabbitMQ ended as soon as it had started");
   waiting.clear();
-  await sayRunning(found, { node, seconds }, out);
+  await sayRunning(found, { nodes, started, seconds }, out);
 }
 
-/** @returns The seconds it took; `undefined` if another start, or the service of a new package, was faster. */
+/** @returns The ports that were started; none if another start, or the service of a new package, was faster. */
 async function start(
   address: BrokerAddress,
-  node: local.NodeOptions | undefined,
+  nodes: readonly NodeOptions[],
   install: boolean,
   waiting: local.Waiting,
-): Promise<number | undefined> {
+): Promise<number[]> {
+  const [node] = nodes;
   if (node === undefined) {
     throw new FailedError(
       `No AMQP broker answers at ${
@@ -92,66 +101,25 @@ async function start(
   if (server === undefined) {
     if (!install) throw new FailedError(await howToInstall());
     await installWithApt(waiting);
-    if (await serviceAnswers(address, waiting)) return undefined;
+    if (nodes.length === 1 && await serviceAnswers(address, waiting)) return [];
     server = await local.installedServer();
     if (server === undefined) throw new FailedError("apt-get brought no rabbitmq-server");
   }
-  const since = performance.now();
-  const started = await local.startNode(server, node, waiting);
-  return started ? (performance.now() - since) / 1000 : undefined;
+  if (nodes.length > 1) return await startCluster(server, nodes, waiting);
+  await requireFellow(node);
+  return await local.startNode(server, node, waiting) ? [node.port] : [];
 }
 
-/** The address that the command line means, and the node that is or could be started for it. */
-async function target(
-  { url, port, data, ...files }: Script<typeof options>["values"],
-): Promise<{ address: BrokerAddress; node: local.NodeOptions | undefined }> {
-  if (url !== undefined && (port ?? data) !== undefined) {
-    throw new UsageError("--url says which broker: it excludes --port and --data");
-  }
-  if (data !== undefined) await requireFolder(data);
-  const said = port ?? (data && (await local.configuredPort(data) ?? DEFAULT_PORT));
-  const address = brokerAddress(said === undefined ? url : `amqp://localhost:${said}`, files);
-  const here = address.hosts.find(({ hostname, port }) =>
-    isLocal(hostname) && port >= local.MIN_PORT && port <= local.MAX_PORT
+/** @throws {UsageError} If it is a node of a cluster that doesn't run: alone it would wait in vain. */
+async function requireFellow(node: NodeOptions): Promise<void> {
+  const others = fellowsOf(node).filter(({ port }) => port !== node.port);
+  const pids = await Promise.all(others.map(({ data }) => local.runningPid(data)));
+  if (others.length === 0 || pids.some((pid) => pid !== undefined)) return;
+  const ports = node.cluster ?? [];
+  throw new UsageError(
+    `${node.data} belongs to the cluster on ports ${portRange(ports)}, which doesn't run: ` +
+      `deno task broker --nodes ${ports.length} --port ${ports[0]}`,
   );
-  if (!here || address.tls) return { address, node: undefined };
-  const node = nodeOn(here.port, data);
-  const used = await local.configuredPort(node.data);
-  if (used !== undefined && used !== node.port) {
-    throw new UsageError(
-      `${node.data} is the folder of the broker on port ${used}, not ${node.port}`,
-    );
-  }
-  return { address, node };
-}
-
-const nodeOn = (port: number, data = `${FOLDER}/${port}`) => ({ port, data });
-const isLocal = (hostname: string) => ["localhost", "127.0.0.1", "::1"].includes(hostname);
-
-/** In a terminal Deno asks for the permission when the folder is used. */
-async function requireFolder(path: string): Promise<void> {
-  const { state } = await Deno.permissions.query({ name: "write", path });
-  if (state === "denied" || (state === "prompt" && !Deno.stdin.isTerminal())) {
-    throw new UsageError(
-      `--data must be below ${FOLDER}/, where this task may write, got "${path}"`,
-    );
-  }
-}
-
-interface Found extends Greeting {
-  readonly hostname: string;
-  readonly port: number;
-  readonly tls: boolean;
-}
-
-/** The first of the address's hosts that answers AMQP. */
-async function answering(
-  { hosts, tls, certificates }: BrokerAddress,
-): Promise<Found | undefined> {
-  for (const host of hosts) {
-    const answer = await greeting({ ...host, tls, certificates });
-    if (answer) return { ...host, ...answer, tls };
-  }
 }
 
 /** Whether the service that the package brought answers; it is started where there is systemd. */
@@ -169,88 +137,20 @@ async function serviceAnswers(
   return true;
 }
 
-/** What people and programs are told about a broker that was started here. */
-function described({ port, data }: local.NodeOptions) {
-  const url = `amqp://guest:guest@localhost:${port}`;
-  return { port, url, data, log: local.logFile(data), admin: adminSite(brokerAddress(url)) };
-}
-
-async function sayRunning(
-  { hostname, port, tls, product, version }: Found,
-  { node, seconds }: { node: local.NodeOptions | undefined; seconds: number | undefined },
+async function stop(
+  nodes: readonly NodeOptions[],
+  waiting: WaitingLine,
   out: Output,
 ): Promise<void> {
-  const ours = isLocal(hostname) && port === node?.port ? node : undefined;
-  const pid = ours && await local.runningPid(ours.data);
-  const answer = { event: "broker", state: seconds === undefined ? "running" : "started", product };
-  if (!ours || pid === undefined) {
-    const url = `${tls ? "amqps" : "amqp"}://${hostname}:${port}`;
-    out.event(
-      { ...answer, version, port, url, pid: null, data: null, log: null, admin: null },
-      () => `${product} ${version} answers at ${url}; it wasn't started here and is left as it is`,
-    );
-    return;
-  }
-  const { url, data, log, admin } = described(ours);
-  const flag = data !== nodeOn(port).data
-    ? ` --data ${data}`
-    : port === DEFAULT_PORT
-    ? ""
-    : ` --port ${port}`;
-  const host = ALLOWED_PORTS.includes(port) ? "" : `AMQP_HOST=localhost:${port} `;
-  const did = seconds === undefined ? "runs" : `started in ${seconds.toFixed(1)} s`;
-  out.event({ ...answer, version, port, url, pid, data, log, admin }, () =>
-    [
-      `${product} ${version} ${did} on ${hostname}:${port} (pid ${pid})`,
-      `  admin site  ${admin} (guest / guest)`,
-      `  data, log   ${data}, ${log}`,
-      `  to end it   deno task broker --stop${flag}`,
-      ...port === DEFAULT_PORT ? [] : [`  to use it   ${host}AMQP_URL=${url} deno task …`],
-    ].join("\n"));
-}
-
-async function stop(node: local.NodeOptions, waiting: WaitingLine, out: Output): Promise<void> {
-  const known = await local.configuredPort(node.data) !== undefined;
-  const pid = await local.stopNode(node.data, waiting);
+  const known = await Promise.all(nodes.map(({ data }) => configuredNode(data)));
+  const pids = await stopNodes(nodes, waiting);
   waiting.clear();
-  const told = described(node);
-  if (pid !== undefined) {
-    out.event(
-      { event: "broker", state: "stopped", version: null, pid, ...told },
-      () => `RabbitMQ on port ${told.port} (pid ${pid}) is stopped; its data stay in ${told.data}`,
-    );
-    return;
+  for (const [index, node] of nodes.entries()) {
+    await sayStopped(node, { pid: pids[index], known: known[index] !== undefined }, out);
   }
-  const other = await answering(brokerAddress(told.url));
-  out.event(
-    { event: "broker", state: "not running", version: null, pid: null, ...told },
-    () =>
-      (known ? `The broker of ${told.data} wasn't running` : `None was started in ${told.data}`) +
-      (other
-        ? `; ${other.product} ${other.version} on port ${told.port} isn't ours: it stays`
-        : ""),
-  );
 }
 
-async function status(
-  address: BrokerAddress,
-  nodes: local.NodeOptions[],
-  out: Output,
-): Promise<void> {
-  if (nodes.length === 0) out.line("No broker was started here");
-  for (const node of nodes) {
-    const told = described(node);
-    const pid = await local.runningPid(node.data) ?? null;
-    const version = pid && (await answering(brokerAddress(told.url)))?.version || null;
-    const state = pid === null ? "not running" : version ? "running" : "not answering";
-    out.event({ event: "broker", state, version, pid, ...told }, () =>
-      [
-        `${told.port}  ${
-          [version && `RabbitMQ ${version}`, state, pid && `pid ${pid}`].filter(Boolean).join(", ")
-        }`,
-        `      admin site ${told.admin}, data ${told.data}, log ${told.log}`,
-      ].join("\n"));
-  }
+async function sayAnswer(address: BrokerAddress, out: Output): Promise<void> {
   const found = await answering(address);
   const { product = null, version = null } = found ?? {};
   const url = `amqp://${found ? `${found.hostname}:${found.port}` : hostList(address)}`;
@@ -258,6 +158,12 @@ async function status(
     { event: "answer", url, product, version },
     () => found ? `${product} ${version} answers at ${url}` : `No AMQP broker answers at ${url}`,
   );
+}
+
+function clusterSize(value: string): number {
+  const size = CLUSTER_SIZES.find((size) => String(size) === value);
+  if (size === undefined) throw new RangeError(`must be 1, 3, 5 or 7`);
+  return size;
 }
 
 if (import.meta.main) await run(usage, main);

@@ -7,23 +7,18 @@
 import { delay } from "../abort.ts";
 import { FailedError, reasonOf } from "../errors.ts";
 import { greeting } from "./greeting.ts";
-import {
-  DISTRIBUTION_OFFSET,
-  launch,
-  logFile,
-  MARK,
-  type NodeOptions,
-  requirePorts,
-  whyItEnded,
-} from "./node_launch.ts";
+import { configuredNode, DISTRIBUTION_OFFSET, type NodeOptions } from "./node_conf.ts";
+import { launch, logFile, MARK, requirePorts, whyItEnded } from "./node_launch.ts";
 
 export { logFile, type NodeOptions };
 
 export const MIN_PORT = 1024;
 export const MAX_PORT = 65_535 - DISTRIBUTION_OFFSET;
 
-/** How long a broker may take to boot, and to shut down before it is killed; milliseconds. */
+/** How long a broker may take to boot, milliseconds; nodes of a cluster boot side by side and wait for each other. */
 const BOOT_MS = 60_000;
+const CLUSTER_BOOT_MS = 150_000;
+/** How long it may take to shut down before it is killed, milliseconds. */
 const SHUTDOWN_MS = 30_000;
 const TERM_MS = 2000;
 const POLL_MS = 200;
@@ -57,33 +52,12 @@ export async function runningPid(data: string): Promise<number | undefined> {
   return line === undefined ? undefined : parseInt(line);
 }
 
-/** The nodes that were ever started below a folder, by port. */
-export async function listNodes(folder: string): Promise<NodeOptions[]> {
-  const nodes: NodeOptions[] = [];
-  try {
-    for await (const { name } of Deno.readDir(folder)) {
-      const port = await configuredPort(`${folder}/${name}`);
-      if (port !== undefined) nodes.push({ port, data: `${folder}/${name}` });
-    }
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
-  return nodes.sort((a, b) => a.port - b.port);
-}
-
-/** The port of the node whose folder this is. */
-export async function configuredPort(data: string): Promise<number | undefined> {
-  const conf = await Deno.readTextFile(`${data}/rabbitmq.conf`).catch(() => "");
-  const port = /^listeners\.tcp\.local = 127\.0\.0\.1:(\d+)$/m.exec(conf)?.[1];
-  return port === undefined ? undefined : Number(port);
-}
-
 /**
  * Starts a node, unless it runs, and waits until it answers.
  *
  * @param server What {@link installedServer} found.
  * @returns Whether it had to be started.
- * @throws {FailedError} If it can't start, or doesn't answer within a minute.
+ * @throws {FailedError} If it can't start, or doesn't answer within a minute (2.5 in a cluster).
  */
 export async function startNode(
   server: string,
@@ -92,7 +66,7 @@ export async function startNode(
 ): Promise<boolean> {
   const { port, data } = node;
   using _lock = await lockFolder(data, { signal, report });
-  const deadline = Date.now() + BOOT_MS;
+  const deadline = Date.now() + (node.cluster?.length ? CLUSTER_BOOT_MS : BOOT_MS);
   for (let launched = false;;) {
     if (signal.aborted) {
       if (launched) await end(data, report);
@@ -124,7 +98,7 @@ export async function startNode(
  * @throws {FailedError} If it can't be ended.
  */
 export async function stopNode(data: string, waiting: Waiting): Promise<number | undefined> {
-  if (await configuredPort(data) === undefined) return undefined;
+  if (!await configuredNode(data)) return undefined;
   using _lock = await lockFolder(data, waiting);
   return await end(data, waiting.report);
 }
@@ -151,7 +125,7 @@ async function end(data: string, report: (what: string) => void): Promise<number
 }
 
 /** One start or stop at a time. The system lets go of the lock when this process ends, however that happens. */
-async function lockFolder(data: string, { signal, report }: Waiting): Promise<Disposable> {
+export async function lockFolder(data: string, { signal, report }: Waiting): Promise<Disposable> {
   let file: Deno.FsFile;
   try {
     await Deno.mkdir(`${data}/log`, { recursive: true });

@@ -2,25 +2,18 @@
 import { spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { FailedError, reasonOf } from "../errors.ts";
-
-/** How far above a node's AMQP port its admin site and Erlang's distribution listen. */
-const ADMIN_OFFSET = 10_000;
-export const DISTRIBUTION_OFFSET = 20_000;
+import {
+  ADMIN_OFFSET,
+  confLines,
+  DISTRIBUTION_OFFSET,
+  nodeName,
+  type NodeOptions,
+} from "./node_conf.ts";
 
 /** The argument of a node's process that names its folder. */
 export const MARK = "-local_node";
 
 const MORE_PATH = "/opt/homebrew/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/** A node: its port, its folder and what its rabbitmq.conf says beyond that. */
-export interface NodeOptions {
-  /** Of AMQP, `MIN_PORT` to `MAX_PORT` of local_node.ts. */
-  readonly port: number;
-  /** Folder of everything it writes: data, log, configuration, cookie, pid file. */
-  readonly data: string;
-  /** More lines for its rabbitmq.conf. @default none */
-  readonly conf?: readonly string[];
-}
 
 /** The file in which a node says what it does. */
 export function logFile(data: string): string {
@@ -43,18 +36,11 @@ export function requirePorts(port: number): void {
 }
 
 /** Writes a node's configuration and starts its process, in a session of its own. */
-export async function launch(
-  server: string,
-  { port, data, conf = [] }: NodeOptions,
-): Promise<void> {
-  const folder = await Deno.realPath(data);
+export async function launch(server: string, node: NodeOptions): Promise<void> {
+  const { port } = node;
+  const folder = await Deno.realPath(node.data);
   const files = {
-    "rabbitmq.conf": [
-      `listeners.tcp.local = 127.0.0.1:${port}`,
-      "management.tcp.ip = 127.0.0.1",
-      `management.tcp.port = ${port + ADMIN_OFFSET}`,
-      ...conf,
-    ],
+    "rabbitmq.conf": confLines(node),
     "advanced.config": ["[]."],
     "enabled_plugins": ["[rabbitmq_management]."],
     "env.conf": [],
@@ -76,7 +62,7 @@ export async function launch(
     RABBITMQ_CONFIG_FILES: `${folder}/conf.d`,
     RABBITMQ_ADVANCED_CONFIG_FILE: `${folder}/advanced.config`,
     RABBITMQ_ENABLED_PLUGINS_FILE: `${folder}/enabled_plugins`,
-    RABBITMQ_NODENAME: `rabbit-${port}@localhost`,
+    RABBITMQ_NODENAME: nodeName(port),
     RABBITMQ_DIST_PORT: String(port + DISTRIBUTION_OFFSET),
     RABBITMQ_MNESIA_BASE: `${folder}/data`,
     RABBITMQ_LOG_BASE: `${folder}/log`,
