@@ -36,6 +36,9 @@ export const RETRY_MS = 200;
 /** Seconds; a frozen peer is noticed after about twice that. RabbitMQ advises 5 to 20. */
 const HEARTBEAT_S = 10;
 
+/** A broker that takes longer than this to set up a channel is slow enough to be told of, in milliseconds. */
+const SILENCE_MS = 10_000;
+
 /** How long a closing connection may take before it is dropped, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 3000;
 
@@ -58,6 +61,7 @@ export class Connection implements AsyncDisposable {
   readonly #clients = new Map<Role, Promise<Client>>();
   readonly #away = new Set<Role>();
   #blocked = false;
+  #silenceTold = false;
   #closed = false;
 
   private constructor(address: BrokerAddress, options: ConnectOptions) {
@@ -112,7 +116,7 @@ export class Connection implements AsyncDisposable {
         channel = await client.acquire({ emitErrorsFromChannel: true });
         // Every loss also ends in "close", and in the rejection of what was under way.
         channel.on("error", () => {});
-        await setup(channel);
+        await this.#noteSilence(setup(channel));
         return channel;
       } catch (error) {
         channel?.close().catch(() => {});
@@ -248,6 +252,21 @@ export class Connection implements AsyncDisposable {
       client.on("connection.blocked", (reason: string) => this.#setBlocked(role, reason));
       client.on("connection.unblocked", () => this.#setBlocked(role));
     });
+  }
+
+  /** Says once that the broker, which is there, doesn't answer what it is asked. */
+  async #noteSilence(answer: Promise<void>): Promise<void> {
+    const timer = setTimeout(() => {
+      if (this.#closed || this.away || this.#blocked || this.#silenceTold) return;
+      this.#silenceTold = true;
+      this.#options.out.note(
+        `RabbitMQ at ${hostList(this.#address)} hasn't answered for ${
+          SILENCE_MS / 1000
+        } s, still ` +
+          "waiting: a queue may be without its leader, as when too few nodes of a cluster run",
+      );
+    }, SILENCE_MS);
+    await answer.finally(() => clearTimeout(timer));
   }
 
   #lost(role: Role): void {
