@@ -1,6 +1,7 @@
 /** Brokers of a test's own on this machine, one or a cluster of several, to be killed, frozen and started again. */
 import assert from "node:assert/strict";
 import { type Event } from "../shared/output.ts";
+import { installedServer } from "../shared/tools/local_node.ts";
 import { TaskProcess } from "../shared/tools/task_process.ts";
 
 const AUTHORIZATION = `Basic ${btoa("guest:guest")}`;
@@ -65,9 +66,9 @@ export class OwnCluster implements AsyncDisposable {
   }
 
   /** A queue, as soon as the admin site has found out who leads it and who keeps it. */
-  async queue(name: string): Promise<QueueFacts> {
+  async queue(name: string, vhost = "/"): Promise<QueueFacts> {
     for (const deadline = performance.now() + 20_000;;) {
-      const found = (await this.queues()).find((queue) => queue.name === name);
+      const found = (await this.queues(vhost)).find((queue) => queue.name === name);
       if (found?.leader && found.members) return found;
       assert.ok(performance.now() < deadline, `waited in vain for ${name}`);
       await pause(POLL_MS);
@@ -77,6 +78,8 @@ export class OwnCluster implements AsyncDisposable {
   /**
    * Waits until a queue would survive a power cut: RabbitMQ 3.10 loses a quorum queue that is younger than the
    * second in which it writes its name down.
+   *
+   * @param queues As it writes them: `<virtual host>_<queue>`, that of `/` as `%2F`.
    */
   async persisted(...queues: string[]): Promise<void> {
     for (const port of this.ports) {
@@ -84,11 +87,25 @@ export class OwnCluster implements AsyncDisposable {
       const names = `.rabbitmq/${port}/data/${node}/quorum/${node}/names.dets`;
       for (const deadline = performance.now() + 20_000;;) {
         const text = await Deno.readTextFile(names).catch(() => "");
-        if (queues.every((queue) => text.includes(queue))) break;
+        // A name has its length before it: help_queue isn't help_queue.dead.
+        const has = (queue: string) => text.includes(String.fromCharCode(queue.length) + queue);
+        if (queues.every(has)) break;
         assert.ok(performance.now() < deadline, `waited in vain for ${queues} on disk`);
         await pause(POLL_MS);
       }
     }
+  }
+
+  /** Runs rabbitmqctl on the first node, with the cookie of its folder. */
+  async control(...args: string[]): Promise<void> {
+    const port = this.ports[0];
+    const server = await installedServer() ?? "rabbitmq-server";
+    const { success, stderr } = await new Deno.Command(server.replace(/-server$/, "ctl"), {
+      args: ["-n", `rabbit-${port}@localhost`, ...args],
+      env: { HOME: await Deno.realPath(`.rabbitmq/${port}/home`), LANG: "C.UTF-8" },
+      stdin: "null",
+    }).output();
+    assert.ok(success, new TextDecoder().decode(stderr));
   }
 
   /** Asks the admin site of a node. */

@@ -3,6 +3,7 @@ export class BrokerProxy implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #open = new Set<Deno.Conn>();
   readonly #target: number;
+  #down = false;
 
   /** @param target Port of the broker on this machine. */
   constructor(target = 5672) {
@@ -20,6 +21,21 @@ export class BrokerProxy implements Disposable {
     this.#open.clear();
   }
 
+  /** Ends every connection and lets none through any more, until {@link restore}. */
+  down(): void {
+    this.#down = true;
+    this.cut();
+  }
+
+  restore(): void {
+    this.#down = false;
+  }
+
+  /** Connections that are let through. */
+  get connections(): number {
+    return this.#open.size / 2;
+  }
+
   [Symbol.dispose](): void {
     this.#listener.close();
     this.cut();
@@ -27,11 +43,16 @@ export class BrokerProxy implements Disposable {
 
   async #serve(): Promise<void> {
     for await (const client of this.#listener) {
+      if (this.#down) {
+        close(client);
+        continue;
+      }
       try {
         const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
         for (const socket of [client, server]) this.#open.add(socket);
-        pipe(client, server);
-        pipe(server, client);
+        Promise.race([pipe(client, server), pipe(server, client)]).then(() => {
+          for (const socket of [client, server]) this.#open.delete(socket);
+        });
       } catch {
         close(client);
       }

@@ -25,7 +25,7 @@ e2e("a cluster starts once, survives the loss of all its nodes, and is stopped",
     payload_encoding: "string",
     properties: { delivery_mode: 2 },
   });
-  await cluster.persisted("kept");
+  await cluster.persisted("%2F_kept");
 
   const stopped = await nodes(["--stop", "--port", "5683"]);
   assert.deepEqual(stopped.map(({ port, state }) => [port, state]), [[5683, "stopped"]]);
