@@ -32,7 +32,7 @@ const usage = {
   script: "faults",
   summary:
     "Kills, freezes, cuts off and starves brokers and scripts while messages flow, on brokers of its own,\n" +
-    "and counts them. Exit code 1 when one is lost. Takes four minutes.",
+    "and counts them. Exit code 1 when one is lost. Takes under four minutes.",
   options,
 };
 
