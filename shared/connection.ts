@@ -15,20 +15,17 @@ import {
 import { delay, unlessAborted } from "./abort.ts";
 import { type BrokerAddress, hostList, requireNetPermission } from "./broker_url.ts";
 import { FailedError } from "./errors.ts";
+import { firstConnection } from "./first_connection.ts";
 import type { Output } from "./output.ts";
-import { codeOf, describe, loginRefused, refusal } from "./refusals.ts";
-import { hintAtTls, tlsRefusal } from "./tls_refusals.ts";
+import { codeOf, refusal } from "./refusals.ts";
 
-export type { AsyncMessage, Channel };
+export type { AsyncMessage, Channel, Client };
 
 /** The properties of a message: what AMQP calls basic properties. */
 export type Properties = Omit<
   Envelope,
   "exchange" | "routingKey" | "mandatory" | "immediate" | "durable" | "deliveryMode"
 >;
-
-/** How long the first connection is tried, in milliseconds. */
-export const CONNECT_TIMEOUT_MS = 10_000;
 
 /** Wait before a channel is opened again, in milliseconds. */
 export const RETRY_MS = 200;
@@ -201,7 +198,7 @@ export class Connection implements AsyncDisposable {
     return client;
   }
 
-  #connect(role: Role): Promise<Client> {
+  async #connect(role: Role): Promise<Client> {
     const { hosts, username, password, vhost, tls, certificates } = this.#address;
     const { signal, name } = this.#options;
     const [first] = hosts;
@@ -219,39 +216,14 @@ export class Connection implements AsyncDisposable {
       retryHigh: 1000,
       connectionName: `${name} (${role})`,
     });
-    return new Promise((resolve, reject) => {
-      let connected = false;
-      let cause: unknown;
-      const fail = (error: unknown) => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        client.unsafeDestroy();
-        reject(error);
-      };
-      const onAbort = () => fail(signal.reason);
-      const timer = setTimeout(() => fail(this.#unreachable(cause)), CONNECT_TIMEOUT_MS);
-      if (signal.aborted) return onAbort();
-      signal.addEventListener("abort", onAbort, { once: true });
-      client.on("error", (error: unknown) => {
-        cause = error;
-        if (connected) this.#lost(role);
-        else if (loginRefused(error)) fail(this.#refusedLogin(error));
-        else {
-          // Meanwhile another node of the cluster may have answered.
-          tlsRefusal(error, this.#address)
-            .then((refused) => refused && !connected && fail(refused));
-        }
-      });
-      client.on("connection", () => {
-        if (connected) return this.#restored(role);
-        connected = true;
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-        resolve(client);
-      });
-      client.on("connection.blocked", (reason: string) => this.#setBlocked(role, reason));
-      client.on("connection.unblocked", () => this.#setBlocked(role));
-    });
+    let connected = false;
+    client.on("error", () => connected && this.#lost(role));
+    client.on("connection", () => connected && this.#restored(role));
+    client.on("connection.blocked", (reason: string) => this.#setBlocked(role, reason));
+    client.on("connection.unblocked", () => this.#setBlocked(role));
+    await firstConnection(client, this.#address, signal);
+    connected = true;
+    return client;
   }
 
   /** Says once that the broker, which is there, doesn't answer what it is asked. */
@@ -296,25 +268,6 @@ export class Connection implements AsyncDisposable {
       reason === undefined
         ? "RabbitMQ accepts messages again"
         : `RabbitMQ has an alarm (${reason}) and accepts no messages: waiting, nothing is lost`,
-    );
-  }
-
-  #unreachable(cause: unknown): FailedError {
-    const why = cause === undefined
-      ? "no answer"
-      : describe(cause) + hintAtTls(cause, this.#address);
-    return new FailedError(
-      `No RabbitMQ at ${hostList(this.#address)} after ${
-        CONNECT_TIMEOUT_MS / 1000
-      } s of trying (${why}). \`deno task broker\` starts one here`,
-    );
-  }
-
-  #refusedLogin(error: unknown): FailedError {
-    const { username, vhost } = this.#address;
-    return new FailedError(
-      `RabbitMQ at ${hostList(this.#address)} refuses user ${JSON.stringify(username)} on vhost ` +
-        `${JSON.stringify(vhost)}: ${describe(error)}`,
     );
   }
 }
