@@ -41,6 +41,13 @@ export class OwnCluster implements AsyncDisposable {
     this.#flags = ["--port", String(first), ...count > 1 ? ["--nodes", String(count)] : []];
   }
 
+  /** Starts a broker that is no cluster. */
+  static async single(port: number): Promise<OwnCluster> {
+    const broker = new OwnCluster(port, 1);
+    await broker.start();
+    return broker;
+  }
+
   /** Starts what doesn't run of it; the events of that. */
   async start(): Promise<Event[]> {
     return await broker(this.#flags);
@@ -52,6 +59,11 @@ export class OwnCluster implements AsyncDisposable {
     assert.ok(pid, `the node on port ${port} runs`);
     Deno.kill(pid, `SIG${signal}`);
     while (signal === "KILL" && await this.pid(port) === pid) await pause(POLL_MS);
+  }
+
+  /** Ends all nodes without a warning, as a power cut does. */
+  async kill(): Promise<void> {
+    await Promise.all(this.ports.map((port) => this.signal(port, "KILL")));
   }
 
   /** The process id of a node; `null` when it doesn't run. */

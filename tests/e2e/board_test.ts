@@ -7,7 +7,8 @@ import { type Event, Output } from "../../shared/output.ts";
 import { TaskProcess } from "../../shared/tools/task_process.ts";
 import { WATCH_EXCHANGE } from "../../shared/topology.ts";
 import { Browser, installedChromium } from "./browser.ts";
-import { e2e, eventsOf, eventually, OwnBroker, summaryOf, Vhost } from "./harness.ts";
+import { e2e, eventsOf, eventually, summaryOf, Vhost } from "./harness.ts";
+import { OwnCluster } from "../own_cluster.ts";
 
 const COOK = "data/smoker-temps.csv";
 
@@ -365,7 +366,7 @@ browserTest(
 );
 
 browserTest("the broker killed and back: the page says so and catches up", async (browser) => {
-  await using broker = await OwnBroker.start(5695);
+  await using broker = await OwnCluster.single(5695);
   const { env, url: AMQP_URL } = broker;
   const tasks: TaskProcess[] = [];
   const start = (task: string, args: string[]) => {
@@ -379,7 +380,7 @@ browserTest("the broker killed and back: the page says so and catches up", async
     const worker = await start("helpdesk:work", ["--handle", "0", "--name", "ann"]).ready();
     await start("helpdesk:produce", ["--interval", "0", "--limit", "10"]).ended;
     await browser.until(shows("helpdesk", "handled", "10"));
-    await broker.persisted("help_queue");
+    await broker.persisted("%2F_help_queue");
     await broker.kill();
     await browser.until(`${text("#status")}.startsWith("RabbitMQ is away since ")`);
     await broker.start();

@@ -3,18 +3,19 @@ import { brokerAddress } from "../../shared/broker_url.ts";
 import { Connection } from "../../shared/connection.ts";
 import { Output } from "../../shared/output.ts";
 import { TaskProcess } from "../../shared/tools/task_process.ts";
-import { e2e, eventsOf, eventually, OwnBroker, rowOf, summaryOf, ticketsCsv } from "./harness.ts";
+import { e2e, eventsOf, eventually, rowOf, summaryOf, ticketsCsv } from "./harness.ts";
+import { OwnCluster } from "../own_cluster.ts";
 
 const ROWS = 60_000;
 const KILL_AT = [5000, 30_000];
 
 e2e("a broker killed twice under a fast replay: every row arrives, in order", async () => {
-  await using broker = await OwnBroker.start(5696);
+  await using broker = await OwnCluster.single(5696);
   const first = new TaskProcess("helpdesk:produce", ["--limit", "1", "--purge"], {
     env: broker.env,
   });
   assert.equal((await first.ended).code, 0);
-  await broker.persisted("help_queue");
+  await broker.persisted("%2F_help_queue");
   const args = ["--file", "-", "--interval", "0", "--run", "r", "--purge"];
   const producer = await new TaskProcess("helpdesk:produce", args, {
     env: broker.env,

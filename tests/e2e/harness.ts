@@ -124,64 +124,6 @@ async function admin(method: string, path: string): Promise<void> {
   assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
 }
 
-/** A broker of the test's own on another port, to be killed. */
-export class OwnBroker implements AsyncDisposable {
-  readonly url: string;
-  /** The environment in which tasks may reach it. */
-  readonly env: Record<string, string>;
-  readonly #port: number;
-
-  private constructor(port: number) {
-    this.#port = port;
-    this.url = `amqp://guest:guest@localhost:${port}`;
-    this.env = { AMQP_HOST: `localhost:${port}`, AMQP_URL: this.url };
-  }
-
-  static async start(port: number): Promise<OwnBroker> {
-    const broker = new OwnBroker(port);
-    await broker.start();
-    return broker;
-  }
-
-  /** Starts it, also again after a kill, with its data. */
-  async start(): Promise<void> {
-    const { code, stderr } = await this.#task([]).ended;
-    assert.equal(code, 0, stderr);
-  }
-
-  /**
-   * Waits until a queue would survive a power cut: RabbitMQ 3.10 loses a quorum queue that is younger than the
-   * second in which it writes its name down.
-   */
-  async persisted(queue: string): Promise<void> {
-    const node = `rabbit-${this.#port}@localhost`;
-    const written = new RegExp(`${queue}(?!\\.)`);
-    const names = `.rabbitmq/${this.#port}/data/${node}/quorum/${node}/names.dets`;
-    await eventually(
-      `${queue} on disk`,
-      async () => written.test(await Deno.readTextFile(names)),
-    );
-  }
-
-  /** Ends it without a warning, as a power cut does. */
-  async kill(): Promise<void> {
-    const status = this.#task(["--status"]);
-    await status.ended;
-    const node = status.events.find(({ port, pid }) => port === this.#port && pid);
-    assert.ok(node, "the broker runs");
-    await new Deno.Command("kill", { args: ["-KILL", String(node.pid)] }).output();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#task(["--stop"]).ended;
-    await Deno.remove(`.rabbitmq/${this.#port}`, { recursive: true });
-  }
-
-  #task(args: string[]): TaskProcess {
-    return new TaskProcess("broker", ["--port", String(this.#port), ...args]);
-  }
-}
-
 /** A message as the admin site gives it: its body untouched, which the AMQP client would parse. */
 export interface RawMessage {
   readonly body: Buffer;

@@ -12,13 +12,13 @@ import {
   e2e,
   eventsOf,
   eventually,
-  OwnBroker,
   rowOf,
   summaryOf,
   takeAlerts,
   takeRaw,
   Vhost,
 } from "./harness.ts";
+import { OwnCluster } from "../own_cluster.ts";
 
 const COOK = "data/smoker-temps.csv";
 const READINGS = 3054;
@@ -405,7 +405,7 @@ e2e("ten thousand garbage bodies become dead letters, the alerts stay the same",
 e2e(
   "a broker killed under replay and monitor: nothing is lost, repeated or different",
   async () => {
-    await using broker = await OwnBroker.start(5698);
+    await using broker = await OwnCluster.single(5698);
     const { env } = broker;
     const monitor = new TaskProcess("smoker:monitor", SMALL_BATCHES, { env });
     try {

@@ -8,7 +8,8 @@ import {
   type TaskProcessOptions,
 } from "../../shared/tools/task_process.ts";
 import { sharedQueue } from "../../shared/topology.ts";
-import { e2e, eventsOf, eventually, OwnBroker, rowOf, summaryOf, Vhost } from "./harness.ts";
+import { e2e, eventsOf, eventually, rowOf, summaryOf, Vhost } from "./harness.ts";
+import { OwnCluster } from "../own_cluster.ts";
 
 const QUEUE = "task_queue";
 
@@ -437,7 +438,7 @@ for (const contentType of [undefined, "text/plain"]) {
 }
 
 e2e("after a broker restart the tasks are still there, and none is done twice", async () => {
-  await using broker = await OwnBroker.start(5697);
+  await using broker = await OwnCluster.single(5697);
   await using started = new AsyncDisposableStack();
   const start = (type: string, task: string, args: string[], options: TaskProcessOptions = {}) => {
     const env = { ...broker.env, AMQP_URL: `${broker.url}/${type}` };
