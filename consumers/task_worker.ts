@@ -45,7 +45,8 @@ if (import.meta.main) {
         const again = redelivered ? out.paint("yellow", "  (redelivered)") : "";
         out.line(`${out.paint("cyan", worker)}  ${inert(text)}  ${seconds} s${again}`);
         const started = performance.now();
-        await delay(seconds * 1000);
+        // Even a timer of 0 takes milliseconds.
+        if (seconds > 0) await delay(seconds * 1000);
         const took = ((performance.now() - started) / 1000).toFixed(1);
         const task = { worker, id: messageId || null, text, seconds, redelivered };
         out.event(
