@@ -110,12 +110,14 @@ export function ticketsCsv(count: number): string {
   return ["Date_Time,First_Name,Help_Request", ...rows].join("\n") + "\n";
 }
 
-async function admin(method: string, path: string): Promise<void> {
+/** Asks the admin site to do something; fails with a sentence when it doesn't. */
+export async function admin(method: string, path: string, body?: unknown): Promise<void> {
   let answer: Response;
   try {
     answer = await fetch(`${ADMIN}${path}`, {
       method,
       headers: { authorization: AUTHORIZATION, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch {
     throw new Error(`No admin site at ${ADMIN}: the tests need a broker of \`deno task broker\``);
