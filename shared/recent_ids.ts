@@ -1,8 +1,10 @@
 /** Remembers the latest ids, so that what is delivered twice is handled once. */
 export class RecentIds {
   readonly #limit: number;
-  /** In the order of adding. */
   readonly #ids = new Set<string>();
+  /** The same ids in a ring: the oldest of a Set is found ever more slowly, the more were deleted before it. */
+  readonly #ring: string[] = [];
+  #next = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -14,11 +16,11 @@ export class RecentIds {
 
   /** Adds an id; beyond the limit the oldest is forgotten. */
   add(id: string): void {
+    if (this.#ids.has(id)) return;
+    const oldest = this.#ring[this.#next];
+    if (oldest !== undefined) this.#ids.delete(oldest);
     this.#ids.add(id);
-    if (this.#ids.size <= this.#limit) return;
-    for (const oldest of this.#ids) {
-      this.#ids.delete(oldest);
-      break;
-    }
+    this.#ring[this.#next] = id;
+    this.#next = (this.#next + 1) % this.#limit;
   }
 }
