@@ -66,13 +66,14 @@ export async function consume(
         const delivery = await inbox.take(options.idleAfter);
         if (!delivery) break;
         const done = handle(delivery).then((verdict) =>
-          settle(consumer.channel, delivery, queue.queue, verdict, options)
+          settle(consumer, delivery, queue.queue, verdict, options)
         );
         await unlessAborted(done, abandoned.signal);
         if (abandoned.signal.aborted) return;
       }
     } finally {
       signal.removeEventListener("abort", stop);
+      consumer.acks.flush();
       // Not awaited: a frozen broker would hold us; the connection waits for it when it closes.
       consumer.channel.close().catch(() => {});
     }
@@ -84,6 +85,39 @@ export async function consume(
 interface Consumer {
   readonly channel: Channel;
   readonly consumerTag: string;
+  readonly acks: Acks;
+}
+
+/**
+ * Acknowledges. What is done with within one turn, as by a handler that doesn't wait, goes out as one ack: one
+ * write, and one entry in the log of a quorum queue. Who is killed in that turn gets it delivered again.
+ */
+class Acks {
+  readonly #channel: Channel;
+  readonly #prefetch: number;
+  #upTo: number | undefined;
+
+  constructor(channel: Channel, prefetch: number) {
+    this.#channel = channel;
+    this.#prefetch = prefetch;
+  }
+
+  /** @param deliveryTag All before it must be done with, too. */
+  add(deliveryTag: number): void {
+    const waiting = this.#upTo !== undefined;
+    this.#upTo = deliveryTag;
+    // With prefetch 1 the broker waits for it.
+    if (this.#prefetch === 1) this.flush();
+    else if (!waiting) setImmediate(() => this.flush());
+  }
+
+  flush(): void {
+    const deliveryTag = this.#upTo;
+    this.#upTo = undefined;
+    // On a lost channel nothing can be acknowledged: the broker delivers the message again.
+    if (deliveryTag === undefined || !this.#channel.active) return;
+    this.#channel.basicAck({ deliveryTag, multiple: true });
+  }
 }
 
 async function subscribe(
@@ -105,7 +139,7 @@ async function subscribe(
     );
     consumerTag = consumer.consumerTag;
   });
-  return { channel, consumerTag };
+  return { channel, consumerTag, acks: new Acks(channel, options.prefetch) };
 }
 
 /** Stops deliveries, and gives back what nobody has looked at so that another consumer takes it now. */
@@ -120,7 +154,7 @@ async function withdraw({ channel, consumerTag }: Consumer, inbox: Inbox): Promi
 }
 
 async function settle(
-  channel: Channel,
+  { channel, acks }: Consumer,
   delivery: Delivery,
   queue: string,
   verdict: Verdict,
@@ -134,6 +168,7 @@ async function settle(
   }
   // On a lost channel nothing can be acknowledged or given back: the broker delivers the message again.
   if (!channel.active) return;
-  if (verdict === "back") channel.basicNack({ deliveryTag, requeue: true });
-  else channel.basicAck({ deliveryTag });
+  if (verdict !== "back") return acks.add(deliveryTag);
+  acks.flush();
+  channel.basicNack({ deliveryTag, requeue: true });
 }
