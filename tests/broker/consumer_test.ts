@@ -207,6 +207,24 @@ Deno.test("a handler that throws ends the consumer, and its message stays", OPTI
   assert.equal(message?.redelivered, true);
 });
 
+Deno.test("what was done before a handler throws stays acknowledged", OPTIONS, async () => {
+  await using broker = await TestBroker.open();
+  const { queue, publisher } = await setUp(broker);
+  using _ = publisher;
+  for (const id of ["r/1", "r/2", "r/3"]) await publisher.publish(textMessage(queue, "x", id));
+  const consumer = new Running(
+    broker.connection,
+    queue,
+    publisher,
+    ({ messageId }) =>
+      messageId === "r/3" ? Promise.reject(new TypeError("a mistake")) : Promise.resolve("ack"),
+    { prefetch: 10 },
+  );
+  await assert.rejects(within(consumer.ended, "the end"), TypeError);
+  const [message] = await broker.take(queue.queue, 1);
+  assert.equal(message?.messageId, "r/3");
+});
+
 Deno.test(
   "a connection cut in the middle of the work brings the message again",
   OPTIONS,
