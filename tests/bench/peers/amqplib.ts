@@ -71,5 +71,5 @@ async function consume(count: number, prefetch: number): Promise<number> {
   started = performance.now();
   await channel.consume(QUEUE, handle);
   await all.promise;
-  return handled;
+  return count;
 }
