@@ -22,6 +22,7 @@ export const BROKER_FAULTS: Fault[] = [
         say(`kill ${time}`);
         await cluster.signal(port, "KILL");
         await cluster.start();
+        say(`kill ${time}: it runs again`);
         await traffic.flows();
       }
       return await traffic.finish();
