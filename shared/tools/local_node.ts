@@ -150,6 +150,8 @@ async function program(path: string, ...args: string[]): Promise<string> {
     args,
     clearEnv: true,
     stdin: "null",
+    // A session of its own: Ctrl-C in the terminal is for us, and we end what was started.
+    detached: true,
   })
     .output().catch((error) => {
       throw new FailedError(`Cannot run ${path}: ${reasonOf(error)}`);
