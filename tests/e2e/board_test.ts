@@ -254,10 +254,7 @@ browserTest(
         );
       }
     }
-    assert.deepEqual(
-      stops,
-      ["skip", "chart", "span", "list", "list", "skip"].slice(0, 5).concat(stops.slice(5)),
-    );
+    assert.deepEqual(stops.slice(0, 5), ["skip", "chart", "span", "list", "list"]);
     await worker.stop();
   },
 );
