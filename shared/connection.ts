@@ -211,6 +211,8 @@ export class Connection implements AsyncDisposable {
       vhost,
       // The client hands these on to node:tls, at every new connection; `ca` replaces Deno's own.
       tls: tls && certificates ? { ...certificates } : tls,
+      // A reply, its confirm and the acknowledgement are small and wait for each other: Nagle makes each wait 40 ms.
+      noDelay: true,
       heartbeat: HEARTBEAT_S,
       retryLow: RETRY_MS,
       retryHigh: 1000,
