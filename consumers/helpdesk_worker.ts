@@ -68,7 +68,7 @@ async function handleTicket(
 ): Promise<Record<string, unknown>> {
   const published = publishedAt(delivery);
   const waitMs = published === undefined ? undefined : Math.max(0, Date.now() - published);
-  await delay(handleMs);
+  if (handleMs > 0) await delay(handleMs);
   const id = delivery.messageId || null;
   const { name, category } = ticket;
   const reply: Reply = {
