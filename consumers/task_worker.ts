@@ -42,8 +42,10 @@ if (import.meta.main) {
       decode: decodeTask,
       async handle(text, { delivery: { messageId, redelivered }, name: worker }) {
         const seconds = secondsOf(text, values.dot);
-        const again = redelivered ? out.paint("yellow", "  (redelivered)") : "";
-        out.line(`${out.paint("cyan", worker)}  ${inert(text)}  ${seconds} s${again}`);
+        out.line(() => {
+          const again = redelivered ? out.paint("yellow", "  (redelivered)") : "";
+          return `${out.paint("cyan", worker)}  ${inert(text)}  ${seconds} s${again}`;
+        });
         const started = performance.now();
         // Even a timer of 0 takes milliseconds.
         if (seconds > 0) await delay(seconds * 1000);

@@ -25,16 +25,16 @@ export interface ConsumeOptions {
   deadQueue?: Queue;
   /** Ends the consumer: nothing new is taken, what is in hand is finished. */
   signal: AbortSignal;
-  /** Ends the consumer when nothing was delivered or being worked on for so long, in milliseconds. */
-  idleAfter?: number | undefined;
   /** Called once, when the broker has accepted the consumer. */
   onReady?: () => void;
+  /** Called with `true` when a delivery or a new channel keeps it busy, with `false` when it waits for deliveries. */
+  onActivity?: (busy: boolean) => void;
   /** Called when a message has become a dead letter. */
   onDead?: (delivery: Delivery, reason: string) => void;
 }
 
 /**
- * Handles the messages of a queue, one at a time, until `signal` or the idle time ends it.
+ * Handles the messages of a queue, one at a time, until `signal` ends it.
  *
  * @throws {FailedError} If the broker refuses queue or consumer for good.
  * @throws What `handle` throws; its message goes back to the queue.
@@ -45,8 +45,9 @@ export async function consume(
   handle: (delivery: Delivery) => Promise<Verdict>,
   options: ConsumeOptions,
 ): Promise<void> {
-  const { signal } = options;
+  const { signal, onActivity } = options;
   let ready = false;
+  onActivity?.(true);
   while (!signal.aborted) {
     const inbox = new Inbox();
     const consumer = await unlessAborted(subscribe(connection, queue, inbox, options), signal);
@@ -61,15 +62,18 @@ export async function consume(
     consumer.channel.once("close", () => signal.aborted && abandoned.abort());
     if (!ready) options.onReady?.();
     ready = true;
+    onActivity?.(false);
     try {
       while (true) {
-        const delivery = await inbox.take(options.idleAfter);
+        const delivery = await inbox.take();
         if (!delivery) break;
+        onActivity?.(true);
         const done = handle(delivery).then((verdict) =>
           settle(consumer, delivery, queue.queue, verdict, options)
         );
         await unlessAborted(done, abandoned.signal);
         if (abandoned.signal.aborted) return;
+        onActivity?.(false);
       }
     } finally {
       signal.removeEventListener("abort", stop);
@@ -77,7 +81,7 @@ export async function consume(
       // Not awaited: a frozen broker would hold us; the connection waits for it when it closes.
       consumer.channel.close().catch(() => {});
     }
-    if (inbox.idle) return;
+    onActivity?.(true);
     await delay(RETRY_MS, signal);
   }
 }

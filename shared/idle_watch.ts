@@ -1,4 +1,4 @@
-/** Ends a consumer of several queues when none of them has had anything to do for a while. */
+/** Ends a consumer when none of its queues has had anything to do for a while. */
 
 /** Looks at the clock so many times per idle time. */
 const LOOKS = 10;
@@ -7,7 +7,7 @@ export class IdleWatch implements Disposable {
   /** Aborted when the idle time is over; never without one. */
   readonly signal: AbortSignal;
   readonly #idleMs: number;
-  readonly #isHeldBack: () => Promise<boolean>;
+  readonly #isHeldBack: () => boolean | Promise<boolean>;
   readonly #busy = new Set<string>();
   readonly #over = new AbortController();
   readonly #timer: ReturnType<typeof setInterval> | undefined;
@@ -17,7 +17,7 @@ export class IdleWatch implements Disposable {
    * @param idleMs In milliseconds; `undefined` never ends.
    * @param isHeldBack Whether it is quiet for another reason than that there is nothing to do.
    */
-  constructor(idleMs: number | undefined, isHeldBack: () => Promise<boolean>) {
+  constructor(idleMs: number | undefined, isHeldBack: () => boolean | Promise<boolean>) {
     this.signal = this.#over.signal;
     this.#idleMs = idleMs ?? Infinity;
     this.#isHeldBack = isHeldBack;
@@ -26,9 +26,12 @@ export class IdleWatch implements Disposable {
 
   /** Something came for one of the queues, or all that came is done with. */
   touch(queue: string, busy: boolean): void {
-    if (busy) this.#busy.add(queue);
-    else this.#busy.delete(queue);
-    this.#last = performance.now();
+    if (busy) {
+      this.#busy.add(queue);
+    } else {
+      this.#busy.delete(queue);
+      this.#last = performance.now();
+    }
   }
 
   [Symbol.dispose](): void {

@@ -2,8 +2,6 @@
 import type { Delivery } from "./dead_letters.ts";
 
 export class Inbox {
-  /** Whether the idle time ended it. */
-  idle = false;
   #waiting: Delivery[] = [];
   #ended = false;
   #wake: () => void = () => {};
@@ -25,11 +23,9 @@ export class Inbox {
     return this.#waiting;
   }
 
-  /** The next delivery; `undefined` when it has ended or nothing came for `idleAfter` milliseconds. */
-  async take(idleAfter: number | undefined): Promise<Delivery | undefined> {
-    if (await this.#gather(1, idleAfter)) return this.#waiting.shift();
-    this.idle = !this.#ended;
-    return undefined;
+  /** The next delivery; `undefined` when it has ended or nothing came for `timeoutMs` milliseconds. */
+  async take(timeoutMs?: number): Promise<Delivery | undefined> {
+    return await this.#gather(1, timeoutMs) ? this.#waiting.shift() : undefined;
   }
 
   /**

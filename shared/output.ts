@@ -64,9 +64,10 @@ export class Output {
     this.#write(event, lines, true);
   }
 
-  /** One line of plain text on stdout, for people only. */
-  line(text: string): void {
-    if (!this.json && !this.quiet) this.#print(text);
+  /** One line of plain text on stdout, for people only; a function is called only if it is printed. */
+  line(text: string | (() => string)): void {
+    if (this.json || this.quiet) return;
+    this.#print(typeof text === "string" ? text : text());
   }
 
   /** How the work goes on: stderr. */

@@ -44,6 +44,8 @@ interface Unconfirmed {
   readonly message: Message;
   readonly settle: (outcome: Outcome) => void;
   readonly fail: (error: unknown) => void;
+  /** The last that it was sent on. */
+  channel: Channel | undefined;
   sentAt: number;
   returned: boolean;
 }
@@ -106,7 +108,7 @@ export class Publisher implements Disposable {
   publish(message: Message): Promise<Outcome> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((settle, fail) => {
-      const entry = { message, settle, fail, sentAt: 0, returned: false };
+      const entry = { message, settle, fail, channel: undefined, sentAt: 0, returned: false };
       this.#unconfirmed.add(entry);
       this.#send(entry);
     });
@@ -150,13 +152,14 @@ export class Publisher implements Disposable {
     // Without a channel the renewal sends everything that is unconfirmed, this included.
     if (!channel) return;
     const { queue, body, properties } = entry.message;
+    entry.channel = channel;
     entry.sentAt = performance.now();
     entry.returned = false;
     channel.basicPublish(
       { ...properties, routingKey: queue, mandatory: true, durable: true },
       body,
     ).then(
-      () => channel === this.#channel && this.#onConfirmed(entry),
+      () => channel === entry.channel && this.#onConfirmed(entry),
       (error) => channel === this.#channel && this.#renew(error),
     );
   }
@@ -211,8 +214,9 @@ export class Publisher implements Disposable {
     let channel = this.#channel;
     this.#channel = undefined;
     do {
-      channel?.close().catch(() => {});
+      // What else it carried may still be confirmed on it: a nack overtakes the confirms of messages before it.
       await delay(RETRY_MS);
+      channel?.close().catch(() => {});
       if (this.#closed) return;
       channel = await this.#open();
     } while (!channel.active);

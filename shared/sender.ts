@@ -126,7 +126,7 @@ export class Sender<T> {
     const { stream, out, announcer, onRow } = this.#options;
     const { rows, confirmed, rejected, failed } = this.tally;
     if (onRow(this.tally)) {
-      out.line(`${String(place.row).padStart(6)}  ${inert(stream.line(item))}`);
+      out.line(() => `${String(place.row).padStart(6)}  ${inert(stream.line(item))}`);
     }
     announcer?.announce(stream.key, () => ({
       ...place,

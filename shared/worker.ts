@@ -7,6 +7,7 @@ import { Connection } from "./connection.ts";
 import { consume, type Verdict } from "./consumer.ts";
 import { deliveriesBefore, type Delivery } from "./dead_letters.ts";
 import { reasonOf } from "./errors.ts";
+import { IdleWatch } from "./idle_watch.ts";
 import { publishedAt } from "./messages.ts";
 import { integer, optional, plainName, positiveDuration, withDefault } from "./options.ts";
 import { Publisher } from "./publisher.ts";
@@ -88,7 +89,7 @@ type ConsumerOptions = typeof CONSUMER_OPTIONS & Partial<typeof WORKER_OPTIONS>;
  * @throws {FailedError} If there is no broker, or it refuses.
  */
 export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Promise<void> {
-  const { values, out, signal } = script;
+  const { values, out } = script;
   const name = values.name ?? `w${Deno.pid}`;
   const queue = job.queue(values.queueType);
   const { queue: queueName } = queue;
@@ -96,7 +97,7 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
   const totals = () => ({ ...counts, ...job.totals?.() });
   const seen = new RecentIds(REMEMBERED_IDS);
 
-  const options = { out, signal, name: `${job.script} ${name}` };
+  const options = { out, signal: script.signal, name: `${job.script} ${name}` };
   await using connection = await Connection.open(
     brokerAddress(values.url, values),
     "consume",
@@ -138,11 +139,13 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
     return "ack";
   };
 
+  // Without a connection nothing can come.
+  using idle = new IdleWatch(values.exitWhenIdle, () => connection.away);
   await consume(connection, queue, handle, {
     prefetch: values.prefetch,
     dead: publisher,
-    signal,
-    idleAfter: values.exitWhenIdle,
+    signal: AbortSignal.any([script.signal, idle.signal]),
+    onActivity: (busy) => idle.touch(queueName, busy),
     onReady: () => {
       out.event(
         { event: "ready", pid: Deno.pid, name },

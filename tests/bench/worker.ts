@@ -20,7 +20,7 @@ const REPLIES_TARGET = 0.25;
 async function measure(bench: Bench): Promise<Result[]> {
   const scale = bench.quick ? 1 / 5 : 1;
   return [
-    ...await atPrefetch(bench, 300, 40_000 * scale),
+    ...await atPrefetch(bench, 300, 100_000 * scale),
     ...await atPrefetch(bench, 1, 4000 * scale),
   ];
 }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import type { Connection } from "../../shared/connection.ts";
 import { consume, type ConsumeOptions, type Verdict } from "../../shared/consumer.ts";
 import type { Delivery } from "../../shared/dead_letters.ts";
+import { IdleWatch } from "../../shared/idle_watch.ts";
 import { Publisher } from "../../shared/publisher.ts";
 import { deadQueue, type Queue } from "../../shared/topology.ts";
 import { BrokerProxy } from "../proxy.ts";
@@ -297,15 +298,17 @@ Deno.test(
   },
 );
 
-Deno.test("the idle time ends a consumer, but not while it works", OPTIONS, async () => {
+Deno.test("an idle watch ends a consumer, but not while it works", OPTIONS, async () => {
   await using broker = await TestBroker.open();
   const { queue, publisher } = await setUp(broker);
   using _ = publisher;
   await publisher.publish(textMessage(queue, "x", "r/1"));
   const work = Promise.withResolvers<Verdict>();
   let over = false;
+  using idle = new IdleWatch(50, () => false);
   const consumer = new Running(broker.connection, queue, publisher, () => work.promise, {
-    idleAfter: 50,
+    signal: idle.signal,
+    onActivity: (busy) => idle.touch(queue.queue, busy),
   });
   consumer.ended.then(() => over = true);
   await consumer.got(1);

@@ -81,7 +81,7 @@ Deno.test(
   },
 );
 
-Deno.test("what the broker nacks is sent again, in order, until it takes it", OPTIONS, async () => {
+Deno.test("what the broker nacks is sent again until it takes it", OPTIONS, async () => {
   await using broker = await TestBroker.open();
   // A classic queue that is full refuses at once: RabbitMQ nacks all but the first message.
   const full = {
@@ -99,7 +99,8 @@ Deno.test("what the broker nacks is sent again, in order, until it takes it", OP
   await drained.stop();
   const rest = (await broker.connection.inspect(full.queue))?.ready ?? 0;
   const taken = [...drained.messages, ...await broker.take(full.queue, rest)];
-  assert.deepEqual(firstArrivals(taken.map(({ messageId }) => messageId)), ids);
+  // Not in order: there may be room again for a message after the one that was refused.
+  assert.deepEqual(new Set(taken.map(({ messageId }) => messageId)), new Set(ids));
 });
 
 Deno.test("a connection cut again and again costs no message and no order", OPTIONS, async () => {
