@@ -33,6 +33,7 @@ import { run, type Script } from "../shared/script.ts";
 import { TEMPERATURES } from "../shared/smoker.ts";
 import { SmokerAnnouncer } from "../shared/smoker_announcer.ts";
 import { SmokerScreen, summaryText } from "../shared/smoker_screen.ts";
+import { Standby } from "../shared/standby.ts";
 import { consumeWithState } from "../shared/stateful_consumer.ts";
 import {
   ALERT_QUEUE,
@@ -146,17 +147,8 @@ async function watch(
   const { queueType } = values;
   const name = values.name ?? `w${Deno.pid}`;
   const waiting = new Set(monitors.keys());
-  /** Queues that give us readings, and those at which another monitor was first. */
-  const active = new Set<string>();
-  const standingBy = new Set<string>();
-  // RabbitMQ doesn't tell a waiting consumer whether another one is active: who has this name is there.
-  const isFirst = (queue: string) => connection.lock(`${queue}.monitor`).catch(() => true);
-  const isHeldBack = async () => {
-    if (connection.away) return true;
-    for (const queue of standingBy) if (!await isFirst(queue)) return true;
-    return false;
-  };
-  using idle = new IdleWatch(values.exitWhenIdle, isHeldBack);
+  const standby = new Standby(connection, out);
+  using idle = new IdleWatch(values.exitWhenIdle, () => standby.isHeldBack());
   await Promise.all([...monitors].map(([channel, monitor]) => {
     const queue = READING_QUEUES[channel];
     return consumeWithState(connection, {
@@ -168,25 +160,18 @@ async function watch(
       signal: AbortSignal.any([signal, idle.signal]),
       restore: (saved) => monitor.restore(saved),
       isFirst: ({ messageId }) => placeOf(messageId).row === 1,
-      async onReady() {
+      onReady() {
         if (waiting.delete(channel) && waiting.size === 0) {
           out.event({ event: "ready", pid: Deno.pid, name });
           announcer.present();
           out.note(`Watching ${[...monitors.keys()].join(", ")}; Ctrl-C stops`);
         }
-        active.delete(queue);
         announcer.lost(channel);
-        if (await isFirst(queue) || active.has(queue)) return;
-        standingBy.add(queue);
-        out.note(`${queue} has a monitor: standing by`);
+        standby.subscribed(queue);
       },
       onActivity(busy) {
         idle.touch(queue, busy);
-        if (!busy) return;
-        active.add(queue);
-        if (!standingBy.delete(queue)) return;
-        out.note(`Took over ${queue}`);
-        isFirst(queue);
+        if (busy) standby.delivered(queue);
       },
     });
   }));

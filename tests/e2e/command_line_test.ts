@@ -164,6 +164,34 @@ e2e("--log appends the lines that --json prints", async () => {
   }
 });
 
+e2e("a log that fails in the middle of the work costs no message, and is told once", async () => {
+  await using vhost = await Vhost.create();
+  const name = `test-${crypto.randomUUID().slice(0, 8)}`;
+  const path = `logs/helpdesk_worker-${name}.jsonl`;
+  // More lines than fit into a pipe: the worker is still writing when its reader goes.
+  const count = 1000;
+  await Deno.mkdir("logs", { recursive: true });
+  // Writing to a pipe fails as on a full disk, from the moment when its reader is gone.
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  try {
+    await vhost.run("helpdesk:produce", ["--file", "-", "--interval", "0"], {
+      input: ticketsCsv(count),
+    });
+    const reader = new Deno.Command("head", { args: ["-n", "20", path], stdout: "piped" }).spawn();
+    const args = ["--handle", "0", "--exit-when-idle", "500ms", "--name", name, "--log"];
+    const worker = await vhost.run("helpdesk:work", args);
+    const { stdout } = await reader.output();
+    const logged = new TextDecoder().decode(stdout).trimEnd().split("\n");
+    assert.deepEqual(logged.map((line) => JSON.parse(line)), worker.events.slice(0, 20));
+    assert.equal(worker.code, 0);
+    assert.equal(worker.summary.handled, count);
+    const told = worker.stderr.match(/^The log can't be written any more, going on without it/gm);
+    assert.equal(told?.length, 1, worker.stderr);
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
 e2e("a reader that has seen enough ends the script without an error", async () => {
   await using vhost = await Vhost.create();
   const { code, stdout, stderr } = await new Deno.Command("bash", {

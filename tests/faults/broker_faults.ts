@@ -150,8 +150,8 @@ export const BROKER_FAULTS: Fault[] = [
       for (let time = 1; time <= times; time++) {
         say(`deletion ${time}`);
         await cluster.admin("DELETE", `queues/${traffic.vhost}/help_queue`);
-        // A confirm that was under way may still be told of.
-        await pause(500);
+        // Until a worker has declared it again, what is told of as confirmed lay in the one that was deleted.
+        await cluster.queue("help_queue", traffic.vhost);
         traffic.forgive("helpdesk");
         await traffic.flows();
       }
