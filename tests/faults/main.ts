@@ -65,7 +65,10 @@ async function main({ values, out, signal }: Script<typeof options>): Promise<nu
       if (faults.length === 0 || over()) continue;
       await using cluster = on === "broker" ? new OwnCluster(5685, 1) : new OwnCluster(5681, 3);
       out.note(`${seconds()} s  ${on}: starting`);
-      await cluster.start();
+      // Ctrl-C in a terminal ends the brokers' start, too.
+      await cluster.start().catch((error) => {
+        if (!signal.aborted) throw error;
+      });
       for (const fault of faults) {
         if (over()) break;
         const times = values.long ? fault.times.long : fault.times.short;
