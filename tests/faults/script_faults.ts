@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Result } from "./ledger.ts";
 import type { Fault, Stage } from "./stage.ts";
-import { pause, type StreamName, Traffic } from "./traffic.ts";
+import { pause, type StreamName, Traffic, underTraffic } from "./traffic.ts";
 
 /** A killing every so often, milliseconds. */
 const KILL_EVERY_MS = 1000;
@@ -94,22 +94,16 @@ export const SCRIPT_FAULTS: Fault[] = [
   },
 ];
 
-async function killOneAfterTheOther(
-  { cluster, times, say }: Stage,
-  stream: StreamName,
-): Promise<Result> {
-  await using traffic = await Traffic.start(cluster, { streams: [stream] });
-  for (let time = 1; time <= times; time++) {
+function killOneAfterTheOther(stage: Stage, stream: StreamName): Promise<Result> {
+  return underTraffic(stage, { streams: [stream] }, async (traffic, time) => {
     const due = pause(KILL_EVERY_MS);
     const consumers = traffic.consumers(stream);
     const { name, process } = consumers[time % consumers.length] ?? {};
     assert.ok(name && process);
     await process.ready();
-    say(`kill ${time}: ${name}`);
+    stage.say(`kill ${time}: ${name}`);
     await process.end();
     traffic.hire(stream, name);
     await due;
-  }
-  await traffic.flows();
-  return await traffic.finish();
+  });
 }

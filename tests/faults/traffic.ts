@@ -7,6 +7,7 @@ import type { Event } from "../../shared/output.ts";
 import { TaskProcess } from "../../shared/tools/task_process.ts";
 import type { OwnCluster } from "../own_cluster.ts";
 import { Ledger, type Result } from "./ledger.ts";
+import type { Stage } from "./stage.ts";
 
 export type StreamName = "helpdesk" | "smoker";
 
@@ -255,6 +256,22 @@ export class Traffic implements AsyncDisposable {
       properties.message_id
     );
   }
+}
+
+/**
+ * Lets a fault happen as often as its stage says, under running traffic.
+ *
+ * @param each Makes it happen once, and waits until all goes on.
+ */
+export async function underTraffic(
+  { cluster, times }: Stage,
+  options: TrafficOptions,
+  each: (traffic: Traffic, time: number) => Promise<void>,
+): Promise<Result> {
+  await using traffic = await Traffic.start(cluster, options);
+  for (let time = 1; time <= times; time++) await each(traffic, time);
+  await traffic.flows();
+  return await traffic.finish();
 }
 
 export const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
