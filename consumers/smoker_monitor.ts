@@ -147,8 +147,8 @@ async function watch(
   const { queueType } = values;
   const name = values.name ?? `w${Deno.pid}`;
   const waiting = new Set(monitors.keys());
-  const standby = new Standby(connection, out);
-  using idle = new IdleWatch(values.exitWhenIdle, () => standby.isHeldBack());
+  using standby = new Standby(connection, out);
+  using idle = new IdleWatch(values.exitWhenIdle, () => standby.isHeldBack);
   await Promise.all([...monitors].map(([channel, monitor]) => {
     const queue = READING_QUEUES[channel];
     return consumeWithState(connection, {

@@ -59,6 +59,7 @@ export async function consume(
       if (!consumer.channel.active) abandoned.abort();
     };
     signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
     consumer.channel.once("close", () => signal.aborted && abandoned.abort());
     if (!ready) options.onReady?.();
     ready = true;

@@ -12,6 +12,7 @@ export class IdleWatch implements Disposable {
   readonly #over = new AbortController();
   readonly #timer: ReturnType<typeof setInterval> | undefined;
   #last = performance.now();
+  #looking = false;
 
   /**
    * @param idleMs In milliseconds; `undefined` never ends.
@@ -39,9 +40,14 @@ export class IdleWatch implements Disposable {
   }
 
   async #look(): Promise<void> {
+    // An answer may take longer than the time between two looks.
+    if (this.#looking) return;
+    this.#looking = true;
     const isIdle = () => this.#busy.size === 0 && performance.now() - this.#last >= this.#idleMs;
-    if (!isIdle()) return;
-    if (await this.#isHeldBack()) this.#last = performance.now();
-    else if (isIdle()) this.#over.abort();
+    if (isIdle()) {
+      if (await this.#isHeldBack()) this.#last = performance.now();
+      else if (isIdle()) this.#over.abort();
+    }
+    this.#looking = false;
   }
 }

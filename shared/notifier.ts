@@ -81,19 +81,14 @@ export async function notify(
     queue: Queue,
     handle: (delivery: Delivery) => Promise<Verdict>,
     { prefetch }: { prefetch: number },
-  ) => {
-    const watched = async (delivery: Delivery) => {
-      idle.touch(queue.queue, true);
-      const verdict = await handle(delivery);
-      idle.touch(queue.queue, false);
-      return verdict;
-    };
-    return consume(connection, queue, watched, {
+  ) =>
+    consume(connection, queue, handle, {
       prefetch,
       dead: publisher,
       deadQueue: DEAD_QUEUE,
       signal: ended,
       onReady: () => onReady(queue),
+      onActivity: (busy) => idle.touch(queue.queue, busy),
       onDead({ messageId }, reason) {
         counts.dead++;
         const id = messageId || null;
@@ -106,7 +101,6 @@ export async function notify(
       failed.abort();
       throw error;
     });
-  };
   const queueOf = (sender: NoticeSender) => {
     const { kind: by, server } = sender;
     return new NoticeQueue(sender, {

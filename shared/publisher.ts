@@ -4,6 +4,7 @@
  *
  * Never on the old one: a channel opened while a cluster elects a queue's leader nacks for good. So a lost
  * connection, a nack and a confirm that takes too long all have the same cure.
+ * After a nack, messages behind the one refused may be on the queue before it.
  */
 import { delay, unlessAborted } from "./abort.ts";
 import { type Channel, type Connection, type Properties, RETRY_MS } from "./connection.ts";
@@ -57,7 +58,7 @@ export class Publisher implements Disposable {
   readonly #onReturn: "fail" | "declare";
   /** In the order of publishing. */
   readonly #unconfirmed = new Set<Unconfirmed>();
-  #confirmed: Unconfirmed[] = [];
+  #confirmed: { entry: Unconfirmed; channel: Channel }[] = [];
   #judging = false;
   #channel: Channel | undefined;
   #renewing = false;
@@ -139,11 +140,13 @@ export class Publisher implements Disposable {
       await channel.confirmSelect();
       channel.on(
         "basic.return",
-        (message) => this.#onReturned(message.messageId, message.routingKey),
+        (message) => this.#onReturned(channel, message.messageId, message.routingKey),
       );
-      channel.once("close", () => {
-        if (this.#channel === channel) this.#renew();
-      });
+      // Why the broker has closed it comes a little later, with what it rejects.
+      channel.once("close", () =>
+        setImmediate(() => {
+          if (this.#channel === channel) this.#renew();
+        }));
     });
   }
 
@@ -159,7 +162,7 @@ export class Publisher implements Disposable {
       { ...properties, routingKey: queue, mandatory: true, durable: true },
       body,
     ).then(
-      () => channel === entry.channel && this.#onConfirmed(entry),
+      () => this.#onConfirmed(entry, channel),
       (error) => channel === this.#channel && this.#renew(error),
     );
   }
@@ -168,8 +171,8 @@ export class Publisher implements Disposable {
    * The return comes before the confirm, but the client tells of it by a later `setImmediate`: each entry is
    * judged in one that was asked for after its confirm.
    */
-  #onConfirmed(entry: Unconfirmed): void {
-    this.#confirmed.push(entry);
+  #onConfirmed(entry: Unconfirmed, channel: Channel): void {
+    this.#confirmed.push({ entry, channel });
     this.#judgeSoon();
   }
 
@@ -180,7 +183,10 @@ export class Publisher implements Disposable {
     this.#confirmed = [];
     setImmediate(() => {
       this.#judging = false;
-      for (const entry of ripe) this.#judge(entry);
+      for (const { entry, channel } of ripe) {
+        // Sent again meanwhile, it waits for that confirm.
+        if (entry.channel === channel) this.#judge(entry);
+      }
       this.#wake();
       if (this.#confirmed.length > 0) this.#judgeSoon();
     });
@@ -193,9 +199,9 @@ export class Publisher implements Disposable {
     }
   }
 
-  #onReturned(messageId: string | undefined, queue: string): void {
+  #onReturned(channel: Channel, messageId: string | undefined, queue: string): void {
     for (const entry of this.#unconfirmed) {
-      if (entry.returned || entry.message.queue !== queue) continue;
+      if (entry.channel !== channel || entry.returned || entry.message.queue !== queue) continue;
       if (entry.message.properties.messageId !== messageId) continue;
       entry.returned = true;
       return;
@@ -220,6 +226,7 @@ export class Publisher implements Disposable {
       if (this.#closed) return;
       channel = await this.#open();
     } while (!channel.active);
+    if (this.#closed) return void channel.close().catch(() => {});
     this.#channel = channel;
     this.#renewing = false;
     for (const entry of this.#unconfirmed) this.#send(entry);
@@ -228,6 +235,7 @@ export class Publisher implements Disposable {
   #abandon(error: unknown): void {
     this.#failure ??= error;
     for (const entry of this.#unconfirmed) entry.fail(error);
+    this.#unconfirmed.clear();
     this.#wake();
   }
 

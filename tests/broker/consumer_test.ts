@@ -6,7 +6,7 @@ import { IdleWatch } from "../../shared/idle_watch.ts";
 import { Publisher } from "../../shared/publisher.ts";
 import { deadQueue, type Queue } from "../../shared/topology.ts";
 import { BrokerProxy } from "../proxy.ts";
-import { connect, TestBroker, textMessage, within } from "./harness.ts";
+import { connect, TestBroker, textMessage, until, within } from "./harness.ts";
 
 const OPTIONS = { sanitizeOps: true, sanitizeResources: true };
 
@@ -316,7 +316,45 @@ Deno.test("an idle watch ends a consumer, but not while it works", OPTIONS, asyn
   const since = performance.now();
   while (performance.now() - since < 200) await broker.connection.inspect(queue.queue);
   assert.equal(over, false);
+  assert.equal(idle.signal.aborted, false);
   work.resolve("ack");
   await within(consumer.ended, "the end");
   assert.equal((await broker.connection.inspect(queue.queue))?.ready, 0);
+});
+
+Deno.test("an idle watch ends a consumer whose queue is empty", OPTIONS, async () => {
+  await using broker = await TestBroker.open();
+  const { queue, publisher } = await setUp(broker);
+  using _ = publisher;
+  using idle = new IdleWatch(50, () => false);
+  const consumer = new Running(broker.connection, queue, publisher, undefined, {
+    signal: idle.signal,
+    onActivity: (busy) => idle.touch(queue.queue, busy),
+  });
+  await within(consumer.ended, "the end");
+  assert.deepEqual(consumer.deliveries, []);
+});
+
+Deno.test("an idle watch doesn't count the time without a channel", OPTIONS, async () => {
+  await using broker = await TestBroker.open();
+  using proxy = new BrokerProxy();
+  await using connection = await connect(proxy.port);
+  const { queue, publisher } = await setUp(broker);
+  using _ = publisher;
+  const activity: boolean[] = [];
+  proxy.down();
+  const consumer = new Running(connection, queue, publisher, undefined, {
+    onActivity: (busy) => activity.push(busy),
+  });
+  assert.deepEqual(activity, [true]);
+  proxy.restore();
+  await consumer.ready;
+  assert.deepEqual(activity, [true, false]);
+  proxy.down();
+  await until("the loss", () => activity.length > 2);
+  assert.deepEqual(activity, [true, false, true]);
+  proxy.restore();
+  await until("a channel", () => activity.length > 3);
+  assert.deepEqual(activity, [true, false, true, false]);
+  await consumer.stop();
 });

@@ -91,6 +91,15 @@ export async function within<T>(work: Promise<T>, what: string): Promise<T> {
   }
 }
 
+/** Looks until a condition holds. */
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`Waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
 /** A text message for a queue. */
 export function textMessage(queue: Queue, text: string, messageId?: string): Message {
   return {

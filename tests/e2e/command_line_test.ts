@@ -1,5 +1,15 @@
 import assert from "node:assert/strict";
-import { e2e, eventsOf, eventually, rowOf, summaryOf, ticketsCsv, Vhost } from "./harness.ts";
+import { within } from "../broker/harness.ts";
+import {
+  admin,
+  e2e,
+  eventsOf,
+  eventually,
+  rowOf,
+  summaryOf,
+  ticketsCsv,
+  Vhost,
+} from "./harness.ts";
 
 /** What must end with exit code 2 and one line that says what is wrong. */
 const MISUSE: { args: string[]; input?: string; says: RegExp }[] = [
@@ -177,18 +187,37 @@ e2e("a log that fails in the middle of the work costs no message, and is told on
     await vhost.run("helpdesk:produce", ["--file", "-", "--interval", "0"], {
       input: ticketsCsv(count),
     });
-    const reader = new Deno.Command("head", { args: ["-n", "20", path], stdout: "piped" }).spawn();
+    await using reader = new Deno.Command("head", { args: ["-n", "20", path], stdout: "piped" })
+      .spawn();
     const args = ["--handle", "0", "--exit-when-idle", "500ms", "--name", name, "--log"];
     const worker = await vhost.run("helpdesk:work", args);
-    const { stdout } = await reader.output();
+    assert.equal(worker.code, 0);
+    const { stdout } = await within(reader.output(), "the end of the log's reader");
     const logged = new TextDecoder().decode(stdout).trimEnd().split("\n");
     assert.deepEqual(logged.map((line) => JSON.parse(line)), worker.events.slice(0, 20));
-    assert.equal(worker.code, 0);
     assert.equal(worker.summary.handled, count);
     const told = worker.stderr.match(/^The log can't be written any more, going on without it/gm);
     assert.equal(told?.length, 1, worker.stderr);
   } finally {
     await Deno.remove(path);
+  }
+});
+
+e2e("who may not publish is told so, and every row counts as failed", async () => {
+  await using vhost = await Vhost.create();
+  const user = vhost.name;
+  await admin("PUT", `/users/${user}`, { password: "secret", tags: "" });
+  try {
+    const rights = { configure: ".*", write: "^$", read: ".*" };
+    await admin("PUT", `/permissions/${vhost.name}/${user}`, rights);
+    const url = vhost.url.replace("guest:guest", `${user}:secret`);
+    const args = ["--interval", "0", "--limit", "3", "--url", url];
+    const { code, stderr, summary } = await vhost.run("helpdesk:produce", args);
+    assert.equal(code, 1);
+    assert.match(stderr, /ACCESS_REFUSED/);
+    assert.deepEqual([summary.confirmed, summary.failed], [0, 3]);
+  } finally {
+    await admin("DELETE", `/users/${user}`);
   }
 });
 

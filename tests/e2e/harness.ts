@@ -30,11 +30,11 @@ export function e2e(name: string, fn: () => Promise<void>): void {
 /** A virtual host, with tasks that use it. All is ended and deleted when the test ends. */
 export class Vhost implements AsyncDisposable {
   readonly url: string;
-  readonly #name: string;
+  readonly name: string;
   readonly #tasks: TaskProcess[] = [];
 
   private constructor(name: string) {
-    this.#name = name;
+    this.name = name;
     this.url = `amqp://guest:guest@localhost:5672/${name}`;
   }
 
@@ -70,7 +70,7 @@ export class Vhost implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#tasks.map((task) => task.end()));
-    await admin("DELETE", `/vhosts/${this.#name}`);
+    await admin("DELETE", `/vhosts/${this.name}`);
   }
 }
 

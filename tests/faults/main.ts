@@ -66,9 +66,11 @@ async function main({ values, out, signal }: Script<typeof options>): Promise<nu
       await using cluster = on === "broker" ? new OwnCluster(5685, 1) : new OwnCluster(5681, 3);
       out.note(`${seconds()} s  ${on}: starting`);
       // Ctrl-C in a terminal ends the brokers' start, too.
-      await cluster.start().catch((error) => {
-        if (!signal.aborted) throw error;
-      });
+      const start = () =>
+        cluster.start().catch((error) => {
+          if (!signal.aborted) throw error;
+        });
+      await start();
       for (const fault of faults) {
         if (over()) break;
         const times = values.long ? fault.times.long : fault.times.short;
@@ -87,7 +89,7 @@ async function main({ values, out, signal }: Script<typeof options>): Promise<nu
           problems.push(`${fault.name}: ${reasonOf(error)}`);
           say(reasonOf(error));
           // Whatever state it has left its brokers in, the next fault needs them.
-          await cluster.start();
+          await start();
         }
       }
     }
