@@ -98,6 +98,11 @@ export class Publisher implements Disposable {
     return this.#unconfirmed.size;
   }
 
+  /** Whether there is no {@link room} at the moment. */
+  get isFull(): boolean {
+    return this.#unconfirmed.size >= MAX_UNCONFIRMED;
+  }
+
   /**
    * Publishes a message.
    *
