@@ -59,7 +59,7 @@ export class Connection implements AsyncDisposable {
   readonly #away = new Set<Role>();
   #blocked = false;
   #silenceTold = false;
-  #closed = false;
+  readonly #closed = new AbortController();
 
   private constructor(address: BrokerAddress, options: ConnectOptions) {
     this.#address = address;
@@ -107,7 +107,7 @@ export class Connection implements AsyncDisposable {
   async channel(role: Role, setup: (channel: Channel) => Promise<void>): Promise<Channel> {
     const client = await this.#client(role);
     while (true) {
-      if (this.#closed) throw new FailedError("The connection is closed");
+      if (this.#closed.signal.aborted) throw new FailedError("The connection is closed");
       let channel: Channel | undefined;
       try {
         channel = await client.acquire({ emitErrorsFromChannel: true });
@@ -120,7 +120,7 @@ export class Connection implements AsyncDisposable {
         const refused = refusal(error);
         if (refused) throw refused;
       }
-      await delay(RETRY_MS);
+      await delay(RETRY_MS, this.#closed.signal);
     }
   }
 
@@ -179,7 +179,7 @@ export class Connection implements AsyncDisposable {
 
   /** Closes what is open; a broker that doesn't answer is given 3 s. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#closed = true;
+    this.#closed.abort();
     await Promise.all([...this.#clients.values()].map(async (opening) => {
       const client = await opening.catch(() => undefined);
       if (!client) return;
@@ -231,7 +231,7 @@ export class Connection implements AsyncDisposable {
   /** Says once that the broker, which is there, doesn't answer what it is asked. */
   async #noteSilence(answer: Promise<void>): Promise<void> {
     const timer = setTimeout(() => {
-      if (this.#closed || this.away || this.#blocked || this.#silenceTold) return;
+      if (this.#closed.signal.aborted || this.away || this.#blocked || this.#silenceTold) return;
       this.#silenceTold = true;
       this.#options.out.note(
         `RabbitMQ at ${hostList(this.#address)} hasn't answered for ${
@@ -244,7 +244,7 @@ export class Connection implements AsyncDisposable {
   }
 
   #lost(role: Role): void {
-    if (this.#closed || this.#away.has(role)) return;
+    if (this.#closed.signal.aborted || this.#away.has(role)) return;
     this.#away.add(role);
     if (role === "publish") this.#blocked = false;
     if (this.#away.size === 1) {

@@ -63,7 +63,7 @@ export class Publisher implements Disposable {
   #channel: Channel | undefined;
   #renewing = false;
   #failure: unknown;
-  #closed = false;
+  readonly #closed = new AbortController();
   #wakeUps: (() => void)[] = [];
   readonly #timer: ReturnType<typeof setInterval>;
 
@@ -133,7 +133,7 @@ export class Publisher implements Disposable {
 
   /** Gives up what is unconfirmed and closes the channel; the connection waits for that. */
   [Symbol.dispose](): void {
-    this.#closed = true;
+    this.#closed.abort();
     clearInterval(this.#timer);
     this.#abandon(new FailedError("The publisher was closed before the broker confirmed"));
     this.#channel?.close().catch(() => {});
@@ -216,7 +216,7 @@ export class Publisher implements Disposable {
   #renew(error?: unknown): void {
     const refused = error === undefined ? undefined : refusal(error);
     if (refused) return this.#abandon(refused);
-    if (this.#closed || this.#renewing || this.#failure !== undefined) return;
+    if (this.#closed.signal.aborted || this.#renewing || this.#failure !== undefined) return;
     this.#renewing = true;
     this.#reopen().catch((error) => this.#abandon(error));
   }
@@ -226,12 +226,12 @@ export class Publisher implements Disposable {
     this.#channel = undefined;
     do {
       // What else it carried may still be confirmed on it: a nack overtakes the confirms of messages before it.
-      await delay(RETRY_MS);
+      await delay(RETRY_MS, this.#closed.signal);
       channel?.close().catch(() => {});
-      if (this.#closed) return;
+      if (this.#closed.signal.aborted) return;
       channel = await this.#open();
     } while (!channel.active);
-    if (this.#closed) return void channel.close().catch(() => {});
+    if (this.#closed.signal.aborted) return void channel.close().catch(() => {});
     this.#channel = channel;
     this.#renewing = false;
     for (const entry of this.#unconfirmed) this.#send(entry);
