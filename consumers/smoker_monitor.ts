@@ -147,8 +147,9 @@ async function watch(
   const { queueType } = values;
   const name = values.name ?? `w${Deno.pid}`;
   const waiting = new Set(monitors.keys());
-  using standby = new Standby(connection, out);
-  using idle = new IdleWatch(values.exitWhenIdle, () => standby.isHeldBack);
+  const queues = [...monitors.keys()].map((channel) => READING_QUEUES[channel]);
+  const standby = new Standby(connection, out, queues);
+  using idle = new IdleWatch(values.exitWhenIdle, () => standby.isHeldBack());
   await Promise.all([...monitors].map(([channel, monitor]) => {
     const queue = READING_QUEUES[channel];
     return consumeWithState(connection, {

@@ -1,47 +1,42 @@
 /**
  * Standing by at queues with a single active consumer. RabbitMQ doesn't tell a waiting consumer whether another one
  * is active, so who is there first takes the name `<queue>.monitor` for as long as its connection lives.
+ *
+ * The name is asked for only when something depends on it: each refusal is an error in RabbitMQ's log.
  */
 import type { Connection } from "./connection.ts";
 import type { Output } from "./output.ts";
 
-/** Names that others have are asked for again so often, in milliseconds: the first one may have gone. */
-const ASK_AGAIN_MS = 1000;
-
-/** Knows at which queues another one is first. `using` ends the asking; the names go with the connection. */
-export class Standby implements Disposable {
+export class Standby {
   readonly #connection: Connection;
   readonly #out: Output;
-  readonly #queues = new Set<string>();
-  /** Whose name is ours. */
-  readonly #named = new Set<string>();
+  /** That have not accepted us yet. */
+  readonly #ahead: Set<string>;
   /** That give us deliveries. */
   readonly #active = new Set<string>();
-  /** Where we said that we stand by. */
+  /** At which another one was first. */
   readonly #waiting = new Set<string>();
-  readonly #timer = setInterval(() => this.#askAgain(), ASK_AGAIN_MS);
-  #asking = false;
+  /** Of those, at which it has gone. */
+  readonly #inherited = new Set<string>();
 
-  /** @param out Says where we stand by, and what we take over. */
-  constructor(connection: Connection, out: Output) {
+  /**
+   * @param out Says where we stand by, and what we take over.
+   * @param queues All that we are going to consume.
+   */
+  constructor(connection: Connection, out: Output, queues: readonly string[]) {
     this.#connection = connection;
     this.#out = out;
-  }
-
-  /** Whether it may be quiet because another one is active. */
-  get isHeldBack(): boolean {
-    if (this.#connection.away) return true;
-    return [...this.#queues].some((queue) => !this.#active.has(queue) && !this.#named.has(queue));
+    this.#ahead = new Set(queues);
   }
 
   /** To be called when the broker has accepted us as a consumer of a queue, anew after every loss. */
   async subscribed(queue: string): Promise<void> {
-    this.#queues.add(queue);
     this.#active.delete(queue);
-    this.#named.delete(queue);
-    await this.#ask(queue);
+    this.#inherited.delete(queue);
+    const first = await this.#isFirst(queue);
+    this.#ahead.delete(queue);
     // A delivery, which only the active consumer gets, may come before the answer.
-    if (this.#named.has(queue) || this.#active.has(queue)) return;
+    if (first || this.#active.has(queue)) return;
     this.#waiting.add(queue);
     this.#out.note(`${queue} has a monitor: standing by`);
   }
@@ -49,21 +44,27 @@ export class Standby implements Disposable {
   /** To be called when a queue gives us deliveries. */
   delivered(queue: string): void {
     this.#active.add(queue);
-    if (this.#waiting.delete(queue)) this.#out.note(`Took over ${queue}`);
+    if (!this.#waiting.delete(queue)) return;
+    this.#out.note(`Took over ${queue}`);
+    this.#isFirst(queue);
   }
 
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+  /** Whether it was quiet until now because we are not subscribed, or because another one is active. */
+  async isHeldBack(): Promise<boolean> {
+    if (this.#connection.away || this.#ahead.size > 0) return true;
+    let inherited = false;
+    // All ask in the same order: two that had a part each would wait for each other.
+    for (const queue of [...this.#waiting].sort()) {
+      if (this.#inherited.has(queue)) continue;
+      if (!await this.#isFirst(queue)) return true;
+      this.#inherited.add(queue);
+      inherited = true;
+    }
+    // Just inherited, it has been quiet for somebody else: our own time begins.
+    return inherited;
   }
 
-  async #ask(queue: string): Promise<void> {
-    if (await this.#connection.lock(`${queue}.monitor`).catch(() => true)) this.#named.add(queue);
-  }
-
-  async #askAgain(): Promise<void> {
-    if (this.#asking || this.#connection.away) return;
-    this.#asking = true;
-    for (const queue of this.#queues) if (!this.#named.has(queue)) await this.#ask(queue);
-    this.#asking = false;
+  #isFirst(queue: string): Promise<boolean> {
+    return this.#connection.lock(`${queue}.monitor`).catch(() => true);
   }
 }

@@ -305,7 +305,8 @@ Deno.test("an idle watch ends a consumer, but not while it works", OPTIONS, asyn
   await publisher.publish(textMessage(queue, "x", "r/1"));
   const work = Promise.withResolvers<Verdict>();
   let over = false;
-  using idle = new IdleWatch(50, () => false);
+  // Long enough for the first delivery to come.
+  using idle = new IdleWatch(1000, () => false);
   const consumer = new Running(broker.connection, queue, publisher, () => work.promise, {
     signal: idle.signal,
     onActivity: (busy) => idle.touch(queue.queue, busy),
@@ -314,7 +315,7 @@ Deno.test("an idle watch ends a consumer, but not while it works", OPTIONS, asyn
   await consumer.got(1);
   // More than the idle time passes while the broker answers these.
   const since = performance.now();
-  while (performance.now() - since < 200) await broker.connection.inspect(queue.queue);
+  while (performance.now() - since < 1500) await broker.connection.inspect(queue.queue);
   assert.equal(over, false);
   assert.equal(idle.signal.aborted, false);
   work.resolve("ack");
