@@ -4,7 +4,8 @@
  *
  * Never on the old one: a channel opened while a cluster elects a queue's leader nacks for good. So a lost
  * connection, a nack and a confirm that takes too long all have the same cure.
- * After a nack, messages behind the one refused may be on the queue before it.
+ * After a nack, messages behind the one refused may be on the queue before it, where a monitor then counts it as a
+ * duplicate. Seen with a queue that is full and rejects, which none of ours does.
  */
 import { delay, unlessAborted } from "./abort.ts";
 import { type Channel, type Connection, type Properties, RETRY_MS } from "./connection.ts";

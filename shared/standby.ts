@@ -7,11 +7,11 @@
 import type { Connection } from "./connection.ts";
 import type { Output } from "./output.ts";
 
+/** Knows at which of some queues another consumer is active, and says when we take over from it. */
 export class Standby {
   readonly #connection: Connection;
   readonly #out: Output;
-  /** That have not accepted us yet. */
-  readonly #ahead: Set<string>;
+  readonly #unsubscribed: Set<string>;
   /** That give us deliveries. */
   readonly #active = new Set<string>();
   /** At which another one was first. */
@@ -26,7 +26,7 @@ export class Standby {
   constructor(connection: Connection, out: Output, queues: readonly string[]) {
     this.#connection = connection;
     this.#out = out;
-    this.#ahead = new Set(queues);
+    this.#unsubscribed = new Set(queues);
   }
 
   /** To be called when the broker has accepted us as a consumer of a queue, anew after every loss. */
@@ -34,7 +34,7 @@ export class Standby {
     this.#active.delete(queue);
     this.#inherited.delete(queue);
     const first = await this.#isFirst(queue);
-    this.#ahead.delete(queue);
+    this.#unsubscribed.delete(queue);
     // A delivery, which only the active consumer gets, may come before the answer.
     if (first || this.#active.has(queue)) return;
     this.#waiting.add(queue);
@@ -51,7 +51,7 @@ export class Standby {
 
   /** Whether it was quiet until now because we are not subscribed, or because another one is active. */
   async isHeldBack(): Promise<boolean> {
-    if (this.#connection.away || this.#ahead.size > 0) return true;
+    if (this.#connection.away || this.#unsubscribed.size > 0) return true;
     let inherited = false;
     // All ask in the same order: two that had a part each would wait for each other.
     for (const queue of [...this.#waiting].sort()) {
