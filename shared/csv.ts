@@ -15,7 +15,10 @@ export type CsvRecord =
 export interface CsvOptions {
   /** One character. @default "," */
   delimiter?: string;
-  /** Whether every record must have as many cells as the first one, the header. */
+  /**
+   * Whether every record must have as many cells as the first one, the header, and each quote its place. Else a
+   * quote in a cell that doesn't begin with one is text: `Say "hello" now.`
+   */
   rectangular: boolean;
 }
 
@@ -29,7 +32,7 @@ const BLOCK_BYTES = 8192;
 const MAX_LINE = 1 << 20;
 
 /**
- * Reads records, in blocks as the source delivers them; blank lines are none.
+ * Reads records, in blocks as the source delivers them. A blank line is none; one of delimiters only is a record.
  *
  * @throws {UsageError} If a line is longer than 1 MiB.
  */
@@ -71,6 +74,8 @@ async function* pieces(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
 class BlockParser {
   readonly #delimiter: string;
   readonly #rectangular: boolean;
+  /** A quoted cell and how it ends: with a quote, "" where the line ends first, `undefined` if it is broken. */
+  readonly #quoted: RegExp;
   #columns: number | undefined;
   /** Lines of a record that is still open, from the block before. */
   #open: string[] = [];
@@ -80,6 +85,8 @@ class BlockParser {
   constructor({ delimiter = ",", rectangular }: CsvOptions) {
     this.#delimiter = delimiter;
     this.#rectangular = rectangular;
+    const split = RegExp.escape(delimiter);
+    this.#quoted = new RegExp(`(?<=^|${split})"(?:[^"]|"")*(?:("(?=${split}|$)|$)|)`, "g");
   }
 
   checkLength(rest: string): void {
@@ -103,7 +110,7 @@ class BlockParser {
   #wholeBlock(lines: string[], first: number): CsvRecord[] | undefined {
     const numbers: number[] = [];
     const full = lines.filter((line, index) => {
-      if (line.trim() === "") return false;
+      if (this.#isBlank(line)) return false;
       numbers.push(first + index);
       return true;
     });
@@ -120,46 +127,53 @@ class BlockParser {
     const records: CsvRecord[] = [];
     for (let index = 0; index < lines.length;) {
       const line = lines[index] ?? "";
-      const length = line.trim() === "" ? 0 : this.#recordLength(lines, index);
-      if (length === "open" && !last && lines.length - index < MAX_RECORD_LINES) {
+      if (this.#isBlank(line)) {
+        index++;
+        continue;
+      }
+      const length = this.#recordLength(lines, index);
+      if (length === undefined && !last && lines.length - index < MAX_RECORD_LINES) {
         this.#open = lines.slice(index);
         break;
       }
-      if (typeof length === "number" && length > 0) {
-        const text = lines.slice(index, index + length).join("\n");
-        records.push(this.#parseOne(text, first + index));
-      } else if (length === "open") {
-        records.push({ line: first + index, reason: "a quote is not closed", text: line });
-      }
-      index += typeof length === "number" ? Math.max(length, 1) : 1;
+      const record = this.#parseOne(lines.slice(index, index + (length ?? 1)), first + index);
+      // Two stray quotes may enclose whole rows: only the first line is broken then.
+      const broken = "reason" in record;
+      records.push(broken ? this.#parseOne([line], first + index) : record);
+      index += broken ? 1 : length ?? 1;
     }
     return records;
   }
 
-  /** How many lines the record has that starts at `index`: quotes come in pairs. */
-  #recordLength(lines: string[], index: number): number | "open" {
-    let quotes = 0;
-    const most = Math.min(MAX_RECORD_LINES, lines.length - index);
-    for (let length = 1; length <= most; length++) {
-      quotes += (lines[index + length - 1] ?? "").split('"').length - 1;
-      if (quotes % 2 === 1) continue;
-      // A pair that encloses whole rows is two stray quotes: this line is broken, the next ones are not.
-      const record = length > 1
-        ? this.#parseOne(lines.slice(index, index + length).join("\n"), 0)
-        : undefined;
-      return record && "reason" in record ? 1 : length;
-    }
-    return "open";
+  #isBlank(line: string): boolean {
+    return line.trim() === "" && !line.includes(this.#delimiter);
   }
 
-  #parseOne(text: string, line: number): CsvRecord {
+  /** How many lines the record has that starts at `index`; `undefined` if a quote isn't closed. */
+  #recordLength(lines: string[], index: number): number | undefined {
+    let open = "";
+    const most = Math.min(MAX_RECORD_LINES, lines.length - index);
+    for (let length = 1; length <= most; length++) {
+      // A line inside a quoted cell reads as if the cell began with it.
+      const line = open + (lines[index + length - 1] ?? "");
+      const ends = Array.from(line.matchAll(this.#quoted), ([, end]) => end);
+      if (ends.includes(undefined)) return 1;
+      if (ends.at(-1) !== "") return length;
+      open = '"';
+    }
+    return undefined;
+  }
+
+  #parseOne(lines: string[], line: number): CsvRecord {
+    const text = lines.join("\n");
     try {
-      const [cells = []] = this.#parse(text);
+      // For the library a line costs nearly as much as a block.
+      const [cells = []] = text.includes('"') ? this.#parse(text) : [text.split(this.#delimiter)];
       return this.#judge(cells, line, text);
     } catch (error) {
-      const reason = /QUOTE/.test(String((error as { code?: string }).code))
-        ? "a quote is out of place"
-        : reasonOf(error);
+      const code = String((error as { code?: string }).code);
+      if (code === "CSV_QUOTE_NOT_CLOSED") return { line, reason: "a quote is not closed", text };
+      const reason = code.includes("QUOTE") ? "a quote is out of place" : reasonOf(error);
       return { line, reason, text };
     }
   }
@@ -169,6 +183,7 @@ class BlockParser {
       delimiter: this.#delimiter,
       relax_column_count: true,
       record_delimiter: "\n",
+      relax_quotes: !this.#rectangular,
     }) as string[][];
   }
 

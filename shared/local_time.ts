@@ -1,39 +1,77 @@
 /**
- * Recorded times: local, without a zone, as the CSV gives them. As numbers they are milliseconds on a calendar
- * without daylight saving, so that differences are those of the recording.
+ * Recorded times: local, as the CSV gives them. As numbers they are milliseconds on a calendar without daylight
+ * saving, so that differences are those of the recording. An offset from UTC counts for order and pace only.
  */
 
-const CLASS_FORM =
-  /^(\d{1,2})\/(\d{1,2})\/(\d{2}|\d{4})[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3})\d*)?)?$/;
-const ISO_8601 =
-  /^(\d{4})-(\d{2})-(\d{2})[ T](\d{2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,3})\d*)?)?(?:Z|[+-]00:?00)?$/;
+const SECOND = String.raw`(?<second>\d\d)(?:[.,](?<fraction>\d+))?`;
+
+const CLASS_DATE = String.raw`(?<month>\d\d?)/(?<day>\d\d?)/(?<year>\d\d(?:\d\d)?)`;
+const CLASS_TIME = String.raw`(?<hour>\d\d?):(?<minute>\d\d)(?::${SECOND})?(?:\s?(?<half>[AP])M)?`;
+const CLASS_FORM = new RegExp(`^${CLASS_DATE}(?:[T ]${CLASS_TIME})?$`, "i");
+
+// A date has both its dashes or none, a time all its colons or none: 20230214T101500Z.
+const ISO_DATE = String.raw`(?<year>\d{4})(?<dash>-?)(?<month>\d\d)\k<dash>(?<day>\d\d)`;
+const ISO_TIME = String.raw`(?<hour>\d\d)(?<colon>:?)(?<minute>\d\d)(?:\k<colon>${SECOND})?`;
+const ISO_OFFSET = String.raw`Z|(?<sign>[+-])(?<aheadHours>\d\d)(?::?(?<aheadMinutes>\d\d))?`;
+const ISO_8601 = new RegExp(`^${ISO_DATE}(?:[T ]${ISO_TIME}(?: ?(?:${ISO_OFFSET}))?)?$`, "i");
+
+const MINUTE_MS = 60_000;
+
+/** The calendar repeats itself every 400 years. */
+const CALENDAR_YEARS = 400;
+const CALENDAR_MS = 146_097 * 24 * 60 * MINUTE_MS;
 
 /**
- * Reads `M/D/YY[YY] H:MM[:SS]` (two digits of a year mean 20xx) or ISO 8601.
+ * Reads `M/D/YY[YY]`, with or without `H:MM[:SS] [AM|PM]` (two digits of a year mean 20xx), or ISO 8601. A date
+ * alone is its midnight. The time is taken as written: an offset from UTC changes nothing.
  *
  * @returns Milliseconds since 1970 on the recording's own calendar.
- * @throws {RangeError} If it is neither, or no such day or time exists.
+ * @throws {RangeError} If it is neither, or no such day, time or offset exists.
  */
 export function parseLocalTime(text: string): number {
+  return read(text).local;
+}
+
+/**
+ * Reads what {@link parseLocalTime} reads, for order and pace: here an offset from UTC counts.
+ *
+ * @returns Milliseconds since 1970, UTC; without an offset the same as `parseLocalTime`.
+ * @throws {RangeError} As `parseLocalTime`.
+ */
+export function parseInstant(text: string): number {
+  const { local, ahead } = read(text);
+  return local - ahead;
+}
+
+/** A time as written, and how far it is ahead of UTC, both in milliseconds. */
+function read(text: string): { local: number; ahead: number } {
   const trimmed = text.trim();
-  const us = CLASS_FORM.exec(trimmed);
-  const iso = us ? null : ISO_8601.exec(trimmed);
-  const parts = us ? [us[3], us[1], us[2], ...us.slice(4)] : iso?.slice(1);
+  const parts = (CLASS_FORM.exec(trimmed) ?? ISO_8601.exec(trimmed))?.groups;
   if (!parts) throw unreadable(text);
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] = parts.slice(0, 6).map((
-    part,
-  ) => Number(part ?? 0));
-  const millisecond = Number((parts[6] ?? "0").padEnd(3, "0"));
-  const fullYear = us && year < 100 ? 2000 + year : year;
+  const year = Number(parts.year) + (parts.year?.length === 2 ? 2000 : 0);
+  const month = Number(parts.month) - 1;
+  const day = Number(parts.day);
+  const hour = hourOfDay(Number(parts.hour ?? 0), parts.half);
+  const minute = Number(parts.minute ?? 0);
+  const second = Number(parts.second ?? 0);
+  const millisecond = parts.fraction ? Number(parts.fraction.slice(0, 3).padEnd(3, "0")) : 0;
   // Date.UTC takes the years 0 to 99 for 1900 to 1999.
-  const date = new Date(Date.UTC(2000, 0, 1, hour, minute, second, millisecond));
-  const time = date.setUTCFullYear(fullYear, month - 1, day);
-  // What doesn't exist rolls over: 2/30 would become 3/2.
-  const same = date.getUTCMonth() === month - 1 && date.getUTCDate() === day &&
-    date.getUTCHours() === hour && date.getUTCMinutes() === minute &&
-    date.getUTCSeconds() === second;
-  if (!same) throw unreadable(text);
-  return time;
+  const shifted = Date.UTC(year + CALENDAR_YEARS, month, day, hour, minute, second, millisecond);
+  // A day that doesn't exist rolls over into another month: 2/30 would become 3/2.
+  const exists = new Date(shifted).getUTCMonth() === month &&
+    hour <= 23 && minute <= 59 && second <= 59;
+  const aheadHours = Number(parts.aheadHours ?? 0);
+  const aheadMinutes = Number(parts.aheadMinutes ?? 0);
+  if (!exists || aheadHours > 23 || aheadMinutes > 59) throw unreadable(text);
+  const ahead = (aheadHours * 60 + aheadMinutes) * MINUTE_MS;
+  return { local: shifted - CALENDAR_MS, ahead: parts.sign === "-" ? -ahead : ahead };
+}
+
+/** With AM or PM hours go from 12, 1, 2, … to 11; `NaN` for any other. */
+function hourOfDay(hour: number, half: string | undefined): number {
+  if (half === undefined) return hour;
+  if (hour < 1 || hour > 12) return NaN;
+  return hour % 12 + (half.toUpperCase() === "P" ? 12 : 0);
 }
 
 /** Writes a recorded time as `2021-05-22T12:34:10`, with milliseconds only where there are some. */
@@ -61,6 +99,7 @@ export function formatClassTime(
 
 function unreadable(text: string): RangeError {
   return new RangeError(
-    `unreadable date ${JSON.stringify(text.slice(0, 40))}: expected M/D/YY H:MM[:SS] or ISO 8601`,
+    `unreadable date ${JSON.stringify(text.slice(0, 40))}: ` +
+      "expected M/D/YY H:MM[:SS] [AM|PM] or ISO 8601",
   );
 }

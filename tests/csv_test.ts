@@ -168,6 +168,24 @@ test("`readCsv()` rejects a line with a stray quote and no other", async () => {
   }
 });
 
+test("`readCsv()` says what is wrong with a quote", async () => {
+  const cases: [string, string][] = [
+    ['"1,2,3', "a quote is not closed"],
+    ['1,2,"3""', "a quote is not closed"],
+    ['"', "a quote is not closed"],
+    ['1,2"2,3', "a quote is out of place"],
+    ['1,"2"x,3', "a quote is out of place"],
+    ['1, "2",3', "a quote is out of place"],
+    ['"1"2,"3', "a quote is out of place"],
+  ];
+  for (const [line, reason] of cases) {
+    for (const after of ["", "4,5,6", '4,"5",6', '4,5"5,6']) {
+      const [, record] = await read(`a,b,c\n${line}\n${after}`);
+      assert.deepEqual(record, { line: 2, reason, text: line }, `${line} before ${after}`);
+    }
+  }
+});
+
 test("`readCsv()` doesn't lose good rows between two stray quotes", async () => {
   const good = ["4,5,6", '7,"8",9', "", "10,11,12"];
   const pairs = [
@@ -253,13 +271,155 @@ test("`readCsv()` rejects a row with another number of cells than the header", a
 });
 
 test("`readCsv()` takes rows of any number of cells when they needn't be rectangular", async () => {
-  const records = await read('a\n1,2\n"x\ny",3,4\n5"\n', { rectangular: false });
+  const records = await read('a\n1,2\n"x\ny",3,4\n5\n', { rectangular: false });
   assert.deepEqual(records.map(brief), [
     [1, ["a"]],
     [2, ["1", "2"]],
     [3, ["x\ny", "3", "4"]],
-    [5, '5"'],
+    [5, ["5"]],
   ]);
+});
+
+/** Reads a text whole and in small pieces, which must give the same. */
+async function readSplit(
+  text: string,
+  options: CsvOptions,
+): Promise<[number, string[] | string][]> {
+  const bytes = encoder.encode(text);
+  const whole = await readChunks([bytes], options);
+  for (const size of [1, 2, 7]) {
+    const context = `${JSON.stringify(text)} in pieces of ${size}`;
+    assert.deepEqual(await readChunks(pieces(bytes, size), options), whole, context);
+  }
+  return whole.map(brief);
+}
+
+test("`readCsv()` takes a quote inside a cell as text where there is no header", async () => {
+  const cases: [string, string[]][] = [
+    ['Say "hello" now.', ['Say "hello" now.']],
+    ['It is 5" long.', ['It is 5" long.']],
+    ['5"', ['5"']],
+    ["It's 5\" or 6'", ["It's 5\" or 6'"]],
+    ['a""b', ['a""b']],
+    ['a"""', ['a"""']],
+    ['a "b", c "d"', ['a "b"', ' c "d"']],
+    [' "x"', [' "x"']],
+    ['x, "y, z"', ["x", ' "y', ' z"']],
+    ['5","6",7"', ['5"', "6", '7"']],
+    [',5",', ["", '5"', ""]],
+    ['Größe 5" 😀', ['Größe 5" 😀']],
+    // A cell that begins with a quote ends with the next one.
+    ['"x,y",z', ["x,y", "z"]],
+    ['"say ""hi"""', ['say "hi"']],
+    ['"""hi"" she said"', ['"hi" she said']],
+    ['""""', ['"']],
+    ['""', [""]],
+    ['"",x"', ["", 'x"']],
+    ['"two\nlines"', ["two\nlines"]],
+    ['"\n\n"', ["\n\n"]],
+    ['"a ""b""\n""c"" d",e', ['a "b"\n"c" d', "e"]],
+    ['5" long,"two\nlines",6"', ['5" long', "two\nlines", '6"']],
+    ['"one\ntwo","three\nfour"', ["one\ntwo", "three\nfour"]],
+    ['x,"a\nb,5"" c\n"', ["x", 'a\nb,5" c\n']],
+    // A cell that goes on behind that quote isn't a quoted one: all of it is text.
+    ['"Hello" she said.', ['"Hello" she said.']],
+    ['"a" and "b",c', ['"a" and "b"', "c"]],
+    ['"a"b,"c,d"', ['"a"b', "c,d"]],
+  ];
+  const options = { rectangular: false };
+  for (const [text, cells] of cases) {
+    const after = 3 + text.split("\n").length;
+    // The broken line has all lines around it read one by one.
+    for (const broken of [[], ['"never closed']]) {
+      const lines = ["First.", "", text, ...broken, "Next, with a comma.", 'Last "one".'];
+      const next = after + broken.length;
+      assert.deepEqual(await readSplit(lines.join("\n"), options), [
+        [1, ["First."]],
+        [3, cells],
+        ...broken.map((line) => [after, line]),
+        [next, ["Next", " with a comma."]],
+        [next + 1, ['Last "one".']],
+      ], text);
+    }
+  }
+});
+
+test("`readCsv()` loses no line to a quote inside a cell where there is no header", async () => {
+  const lines = Array.from({ length: 300 }, (_, i) => i % 3 ? `Cut ${i}" off.` : `Task ${i}, "now`);
+  const cells = lines.map((line, i): [number, string[]] => [i + 1, line.split(",")]);
+  assert.deepEqual(await readSplit(lines.join("\n"), { rectangular: false }), cells);
+});
+
+test("`readCsv()` rejects a quoted cell without end, and no other line, without a header too", async () => {
+  const broken = ['"Hello, she said.', 'x,"Hello', '"a"b,"c', '"', '"""', '5","6'];
+  const afters = [[], ["x", "y"], ['He said: "no".', "x"], ['5" long', "", 'x "y", z'], [
+    'x"y",z"',
+  ]];
+  for (const line of broken) {
+    for (const after of afters) {
+      const expected = after.map((text, i) => [i + 3, text.split(",")]).filter(([, cells]) =>
+        String(cells) !== ""
+      );
+      const text = ["First.", line, ...after].join("\n");
+      const records = await readSplit(text, { rectangular: false });
+      assert.deepEqual(records, [[1, ["First."]], [2, line], ...expected], text);
+    }
+  }
+});
+
+test("`readCsv()` hands out a line with a quote inside a cell at once", async () => {
+  const source = async function* () {
+    yield await Promise.resolve(encoder.encode('It is 5" long.\n'));
+    assert.fail("it waits for the next line");
+  };
+  const { value } = await readCsv(source(), { rectangular: false }).next();
+  assert.deepEqual(value?.map(brief), [[1, ['It is 5" long.']]]);
+});
+
+test("`readCsv()` takes a row of delimiters only for a record, whatever the delimiter", async () => {
+  for (const delimiter of [",", ";", "\t", " ", "\u00a0", "|", "€", "😀", ".", "^", "]", "\\"]) {
+    const row = (...cells: string[]) => cells.join(delimiter);
+    // White space that isn't the delimiter makes a blank line.
+    const blank = delimiter === " " ? "\t" : "  ";
+    for (const broken of [[], [row("4", '"5', "6")]]) {
+      const lines = [
+        row("a", "b", "c"),
+        row("", "", ""),
+        "",
+        row("1", "2", "3"),
+        blank,
+        row("", "", ""),
+        row("", ""),
+        row("", '""', ""),
+        ...broken,
+        row("", "", "", ""),
+        row("", "", ""),
+      ];
+      const last = lines.length;
+      const start = [[1, ["a", "b", "c"]], [2, ["", "", ""]], [4, ["1", "2", "3"]]];
+      const context = JSON.stringify(delimiter);
+      const strict = await readSplit(lines.join("\n"), { delimiter, rectangular: true });
+      assert.deepEqual(strict, [
+        ...start,
+        [6, ["", "", ""]],
+        [7, row("", "")],
+        [8, ["", "", ""]],
+        ...broken.map((line) => [9, line]),
+        [last - 1, row("", "", "", "")],
+        [last, ["", "", ""]],
+      ], context);
+      const loose = await readSplit(lines.join("\n"), { delimiter, rectangular: false });
+      assert.deepEqual(loose, [
+        ...start,
+        [6, ["", "", ""]],
+        [7, ["", ""]],
+        [8, ["", "", ""]],
+        ...broken.map((line) => [9, line]),
+        [last - 1, ["", "", "", ""]],
+        [last, ["", "", ""]],
+      ], context);
+    }
+  }
 });
 
 test("`readCsv()` splits at another delimiter", async () => {
@@ -423,10 +583,18 @@ test("`readCsv()` reads the same however a large file is split", async () => {
 });
 
 /** Writes a table as a CSV: quotes where it must, and sometimes where it needn't. */
-function writeCsv(table: string[][], delimiter: string, end: string, random: () => number): string {
+function writeCsv(
+  table: string[][],
+  { delimiter, rectangular, end, random }: Required<CsvOptions> & {
+    end: string;
+    random: () => number;
+  },
+): string {
   const lines = table.map((row) =>
     row.map((cell) => {
-      const must = /["\r\n]/.test(cell) || cell.includes(delimiter) || cell.trim() === "";
+      const quote = cell.indexOf('"');
+      const must = /[\r\n]/.test(cell) || cell.includes(delimiter) ||
+        (rectangular ? quote >= 0 : quote === 0) || (row.length === 1 && cell.trim() === "");
       return must || random() < 0.2 ? `"${cell.replaceAll('"', '""')}"` : cell;
     }).join(delimiter)
   );
@@ -448,14 +616,12 @@ test("`readCsv()` gets back any table that was written well", async () => {
             .join("");
         }),
     );
-    const delimiter = [",", ";", "\t"][run % 3] ?? ",";
-    const end = ["\n", "\r\n", "\r"][Math.floor(run / 3) % 3] ?? "\n";
-    const text = writeCsv(table, delimiter, end, random);
+    const delimiter = [",", ";", "\t", " "][run % 4] ?? ",";
+    const end = ["\n", "\r\n", "\r"][Math.floor(run / 4) % 3] ?? "\n";
+    const options = { delimiter, rectangular: Math.floor(run / 12) % 2 === 0 };
+    const text = writeCsv(table, { ...options, end, random });
     const bytes = encoder.encode(text);
-    const records = await readChunks(pieces(bytes, 1 + Math.floor(random() * 40)), {
-      delimiter,
-      rectangular: run % 2 === 0,
-    });
+    const records = await readChunks(pieces(bytes, 1 + Math.floor(random() * 40)), options);
     assert.deepEqual(
       records.map((record) => "cells" in record ? record.cells : record.reason),
       table,
@@ -503,6 +669,16 @@ test("`readCsv()` takes a line of 1 MiB, and gives up on a longer one without re
     3,
     3,
   ]]);
+
+  const quotes = '""'.repeat(MIB / 2 - 2);
+  const broken = await read(`a,b\n1,"${quotes}"\n2,"${quotes}\n3,"${quotes}"x\n4,5\n`);
+  assert.deepEqual(broken.map((record) => [record.line, "reason" in record]), [
+    [1, false],
+    [2, false],
+    [3, true],
+    [4, true],
+    [5, false],
+  ]);
 
   let handed = 0;
   const endless = function* () {
