@@ -10,7 +10,7 @@
  * machine or where ALERT_HOSTS says; `alerts.env` to read for `--env-file`, `logs/` to write with `--log`.
  */
 import { brokerAddress } from "../shared/broker_url.ts";
-import { reasonOf } from "../shared/errors.ts";
+import { reasonOf, UsageError } from "../shared/errors.ts";
 import { MailSender } from "../shared/mail_sender.ts";
 import { MAX_WAIT_MS } from "../shared/notice_queue.ts";
 import type { NoticeSender } from "../shared/notice_sender.ts";
@@ -23,10 +23,11 @@ import {
 } from "../shared/notice_settings.ts";
 import { sampleNotice } from "../shared/notices.ts";
 import { notify } from "../shared/notifier.ts";
-import { flag, optional, positiveDuration, text, withDefault } from "../shared/options.ts";
+import { flag, optional, path, positiveDuration, withDefault } from "../shared/options.ts";
+import { ALERT_QUEUES, queueOption } from "../shared/queue_names.ts";
+import { counted } from "../shared/output.ts";
 import { run, type Script } from "../shared/script.ts";
 import { Secrets } from "../shared/secrets.ts";
-import { ALERT_QUEUE, sharedQueue } from "../shared/topology.ts";
 import { WebhookSender } from "../shared/webhook_sender.ts";
 import { CONSUMER_OPTIONS } from "../shared/worker.ts";
 
@@ -45,12 +46,13 @@ const usage = {
     "Set up by SMTP_URL, ALERT_FROM, ALERT_EMAIL_TO, ALERT_TEXT_TO and ALERT_WEBHOOK_URL. ALERT_HOSTS names\n" +
     "the host:port of mail server and web hook (commas between) that are not on this machine.",
   options: {
-    envFile: optional(
+    envFile: path(
       "PATH",
-      text,
       "file with these variables: alerts.env, or - for standard input; the environment's win",
     ),
     test: flag("send one notice of each configured kind, show the answers, end; without a broker"),
+    skipWaiting: flag("leave out the alerts that waited from before"),
+    since: optional("TIME", positiveDuration, "leave out alerts that are older than this"),
     giveUp: withDefault(
       "TIME",
       positiveDuration,
@@ -60,6 +62,7 @@ const usage = {
     retry: withDefault("TIME", upTo5Minutes, "1s", "first wait after a failure; doubles up to 5m"),
     timeout: withDefault("TIME", upTo5Minutes, "1m", "for one try; a web hook has 15s at most"),
     insecure: flag("allow other machines' servers without TLS or a trusted certificate"),
+    queue: queueOption(ALERT_QUEUES, { main: "alerts" }),
     ...CONSUMER_OPTIONS,
     prefetch: {
       ...CONSUMER_OPTIONS.prefetch,
@@ -72,7 +75,7 @@ type NotifierScript = Script<typeof usage.options>;
 
 async function main(script: NotifierScript): Promise<number> {
   const { values, out, signal } = script;
-  const { insecure, queueType } = values;
+  const { insecure } = values;
   const secrets = new Secrets();
   const variables = await readVariables(values.envFile, usage.task);
   const settings = settingsFrom(variables, { insecure, secrets });
@@ -80,9 +83,10 @@ async function main(script: NotifierScript): Promise<number> {
   const senders = sendersFor(settings, { secrets, timeoutMs: values.timeout });
   if (values.test) return await testAll(script, senders);
   await notify(senders, {
-    name: values.name ?? `w${Deno.pid}`,
+    name: values.name,
     address: brokerAddress(values.url, values),
-    alertQueue: sharedQueue(ALERT_QUEUE, queueType),
+    alerts: values.queue.alerts,
+    notBefore: notBefore(values),
     prefetch: values.prefetch,
     exitWhenIdle: values.exitWhenIdle,
     retryMs: values.retry,
@@ -91,6 +95,15 @@ async function main(script: NotifierScript): Promise<number> {
     signal,
   });
   return 0;
+}
+
+/** The publishing time from which on alerts are sent, in ms since 1970; `undefined` for all. */
+function notBefore({ skipWaiting, since }: NotifierScript["values"]): number | undefined {
+  if (skipWaiting && since !== undefined) {
+    throw new UsageError("--skip-waiting and --since exclude each other: give one of them");
+  }
+  if (skipWaiting) return Date.now();
+  return since === undefined ? undefined : Date.now() - since;
 }
 
 function sendersFor(
@@ -132,7 +145,7 @@ async function testAll({ out, signal }: NotifierScript, senders: NoticeSender[])
   }
   out.summary(
     { event: "summary", handled, duplicates: 0, dead: 0 },
-    () => `${handled} of ${senders.length} notices sent`,
+    () => `${handled} of ${counted(senders.length, "notice")} sent`,
   );
   return handled === senders.length || signal.aborted ? 0 : 1;
 }

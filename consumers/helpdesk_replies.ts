@@ -7,15 +7,18 @@
  */
 import { decodeReply } from "../shared/messages.ts";
 import { inert } from "../shared/output.ts";
+import { HELPDESK_QUEUES, queueOption } from "../shared/queue_names.ts";
 import { run } from "../shared/script.ts";
 import { repliesQueue } from "../shared/topology.ts";
 import { CONSUMER_OPTIONS, work } from "../shared/worker.ts";
+
+const { replies } = HELPDESK_QUEUES;
 
 const usage = {
   task: "helpdesk:replies",
   script: "helpdesk_replies",
   summary: "Shows the replies that help-desk workers send to the requesters, from help_replies.",
-  options: CONSUMER_OPTIONS,
+  options: { queue: queueOption({ replies }, { main: "replies" }), ...CONSUMER_OPTIONS },
 };
 
 if (import.meta.main) {
@@ -24,7 +27,7 @@ if (import.meta.main) {
       script: usage.script,
       stream: "helpdesk",
       handled: "replied",
-      queue: () => repliesQueue(),
+      queue: repliesQueue(script.values.queue.replies),
       decode: decodeReply,
       handle: (reply) => {
         const { ticket, name, worker, text } = reply;

@@ -9,6 +9,7 @@
  * Needs the network for the broker, `logs/` to write with `--log`.
  */
 import { delay } from "../shared/abort.ts";
+import type { Delivery } from "../shared/dead_letters.ts";
 import {
   CATEGORIES,
   decodeTicket,
@@ -18,8 +19,9 @@ import {
 } from "../shared/messages.ts";
 import { duration, withDefault } from "../shared/options.ts";
 import { inert, type Output } from "../shared/output.ts";
+import { HELPDESK_QUEUES, queueOption } from "../shared/queue_names.ts";
 import { run } from "../shared/script.ts";
-import { HELP_QUEUE, HELP_REPLIES, repliesQueue, sharedQueue } from "../shared/topology.ts";
+import { repliesQueue, sharedQueue } from "../shared/topology.ts";
 import { type Job, work, WORKER_OPTIONS } from "../shared/worker.ts";
 
 const usage = {
@@ -29,6 +31,7 @@ const usage = {
     "Any number of workers share the tickets; what a dead one held goes to another.",
   options: {
     handle: withDefault("TIME", duration, "1s", "time that a ticket takes"),
+    queue: queueOption(HELPDESK_QUEUES, { main: "tickets" }),
     ...WORKER_OPTIONS,
   },
 };
@@ -60,17 +63,30 @@ export class TicketStatistics {
   }
 }
 
+/** A ticket as a line names it: the row it was in, `without a number` for those of other programs. */
+function numberOf({ messageId }: Delivery): string {
+  return `ticket ${messageId?.match(/(\d+)$/)?.[1] ?? "without a number"}`;
+}
+
+interface Desk {
+  readonly handleMs: number;
+  /** Where the replies go. */
+  readonly replies: string;
+  readonly out: Output;
+  readonly statistics: TicketStatistics;
+}
+
 /** Works on one ticket: takes its time, replies, says so. */
 async function handleTicket(
   ticket: Ticket,
   { delivery, name: worker, attempt, publisher }: Job,
-  { handleMs, out, statistics }: { handleMs: number; out: Output; statistics: TicketStatistics },
+  { handleMs, replies, out, statistics }: Desk,
 ): Promise<Record<string, unknown>> {
   const published = publishedAt(delivery);
   const waitMs = published === undefined ? undefined : Math.max(0, Date.now() - published);
   if (handleMs > 0) await delay(handleMs);
   const id = delivery.messageId || null;
-  const { name, category } = ticket;
+  const { submitted, name, category } = ticket;
   const reply: Reply = {
     ticket: id ?? "",
     name,
@@ -80,7 +96,7 @@ async function handleTicket(
     text: `Hello ${name}, ${worker} has taken care of your request about ${CATEGORIES[category]}.`,
   };
   await publisher.publish({
-    queue: HELP_REPLIES,
+    queue: replies,
     body: Buffer.from(JSON.stringify(reply)),
     properties: {
       contentType: "application/json",
@@ -93,14 +109,9 @@ async function handleTicket(
   const { redelivered } = delivery;
   statistics.add(category, waitMs);
   out.event(
-    { event: "ticket", worker, id, name, category, redelivered, attempt },
-    () => {
-      const number = id?.match(/(\d+)$/)?.[1] ?? "without a number";
-      const again = redelivered ? out.paint("yellow", `  (redelivered, attempt ${attempt})`) : "";
-      return `${out.paint("cyan", worker)}  ticket ${number}  ${inert(name)}: ${
-        CATEGORIES[category]
-      }${again}`;
-    },
+    { event: "ticket", worker, id, submitted, name, category, redelivered, attempt },
+    () =>
+      `${out.paint("cyan", worker)}  done with ${numberOf(delivery)}, ${inert(name)} has a reply`,
   );
   return { worker, name, category, redelivered, waitMs, handleMs };
 }
@@ -108,16 +119,21 @@ async function handleTicket(
 if (import.meta.main) {
   await run(usage, (script) => {
     const { out, values } = script;
+    const { tickets, replies } = values.queue;
     const statistics = new TicketStatistics();
     return work(script, {
       script: usage.script,
       stream: "helpdesk",
       handled: "handled",
-      queue: (type) => sharedQueue(HELP_QUEUE, type),
-      publishesTo: [repliesQueue()],
+      queue: sharedQueue(tickets, values.queueType),
+      publishesTo: [repliesQueue(replies)],
       decode: decodeTicket,
+      taken: ({ submitted, name, category }, { delivery }) =>
+        `takes ${numberOf(delivery)}  ${submitted.replace("T", " ")}  ${name}: ${
+          CATEGORIES[category]
+        }`,
       handle: (ticket, job) =>
-        handleTicket(ticket, job, { handleMs: values.handle, out, statistics }),
+        handleTicket(ticket, job, { handleMs: values.handle, replies, out, statistics }),
       totals: () => ({ categories: { ...statistics.categories } }),
       statistics: () => statistics.toString(),
     });

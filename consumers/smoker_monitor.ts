@@ -22,12 +22,13 @@ import {
   number,
   oneOf,
   optional,
+  path,
   plainName,
   positiveDuration,
   repeatable,
-  text,
   withDefault,
 } from "../shared/options.ts";
+import { ALERT_QUEUES, queueOption, READING_QUEUES } from "../shared/queue_names.ts";
 import { CSV_OPTIONS } from "../shared/replay_options.ts";
 import { run, type Script } from "../shared/script.ts";
 import { TEMPERATURES } from "../shared/smoker.ts";
@@ -35,13 +36,7 @@ import { SmokerAnnouncer } from "../shared/smoker_announcer.ts";
 import { SmokerScreen, summaryText } from "../shared/smoker_screen.ts";
 import { Standby } from "../shared/standby.ts";
 import { consumeWithState } from "../shared/stateful_consumer.ts";
-import {
-  ALERT_QUEUE,
-  READING_QUEUES,
-  readingQueue,
-  sharedQueue,
-  stateQueue,
-} from "../shared/topology.ts";
+import { alertQueue, readingQueue, stateQueue } from "../shared/topology.ts";
 import { Announcer } from "../shared/watch.ts";
 import { CONSUMER_OPTIONS } from "../shared/worker.ts";
 
@@ -64,15 +59,21 @@ const usage = {
     window: withDefault(
       "MODE",
       oneOf<WindowMode>("readings", "time"),
-      "readings",
-      "windows count readings, or go by their recorded time",
+      "time",
+      "windows go by recorded time, or count readings as the class does",
     ),
     smokerWindow: withDefault("TIME", positiveDuration, "2.5m", "the smoker's window"),
     foodWindow: withDefault("TIME", positiveDuration, "10m", "a food's window"),
-    readingsEvery: withDefault("TIME", positiveDuration, "30s", "makes a window so many readings"),
-    backtest: optional("PATH", text, "judge this CSV (- for standard input) without a broker"),
+    readingsEvery: withDefault(
+      "TIME",
+      positiveDuration,
+      "30s",
+      "with --window readings: makes a window so many",
+    ),
+    backtest: path("PATH", "judge this CSV (- for standard input) without a broker"),
     run: optional("ID", plainName, "name of the backtest in ids (default backtest)"),
     ...CSV_OPTIONS,
+    queue: queueOption({ ...READING_QUEUES, ...ALERT_QUEUES }),
     ...CONSUMER_OPTIONS,
     prefetch: {
       ...CONSUMER_OPTIONS.prefetch,
@@ -94,10 +95,10 @@ async function main(script: MonitorScript): Promise<number> {
   let announcer: SmokerAnnouncer | undefined;
   const monitors: Monitors = new Map(chosen.map((channel) => {
     const rule = ruleFor(channel, values);
-    const queue = READING_QUEUES[channel];
+    const queue = values.queue[channel];
     return [
       channel,
-      new ChannelMonitor(rule, {
+      new ChannelMonitor(rule, values.queue.alerts, {
         onJudged: (judged) => screen.show(rule, judged),
         onDead({ messageId }, reason) {
           const id = messageId ?? null;
@@ -144,18 +145,17 @@ async function watch(
   monitors: Monitors,
   announcer: SmokerAnnouncer,
 ): Promise<void> {
-  const { queueType } = values;
-  const name = values.name ?? `w${Deno.pid}`;
+  const { name, queueType, queue: names } = values;
   const waiting = new Set(monitors.keys());
-  const queues = [...monitors.keys()].map((channel) => READING_QUEUES[channel]);
+  const queues = [...monitors.keys()].map((channel) => names[channel]);
   const standby = new Standby(connection, out, queues);
   using idle = new IdleWatch(values.exitWhenIdle, () => standby.isHeldBack());
   await Promise.all([...monitors].map(([channel, monitor]) => {
-    const queue = READING_QUEUES[channel];
+    const queue = names[channel];
     return consumeWithState(connection, {
       queue: readingQueue(queue, queueType),
       stateQueue: stateQueue(queue),
-      publishesTo: [sharedQueue(ALERT_QUEUE, queueType)],
+      publishesTo: [alertQueue(names.alerts)],
       prefetch: values.prefetch,
       exclusive: queueType === "classic",
       signal: AbortSignal.any([signal, idle.signal]),

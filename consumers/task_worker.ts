@@ -10,9 +10,9 @@
 import { delay } from "../shared/abort.ts";
 import { decodeTask } from "../shared/messages.ts";
 import { duration, withDefault } from "../shared/options.ts";
-import { inert } from "../shared/output.ts";
+import { queueOption, TASK_QUEUES } from "../shared/queue_names.ts";
 import { run } from "../shared/script.ts";
-import { sharedQueue, TASK_QUEUE } from "../shared/topology.ts";
+import { sharedQueue } from "../shared/topology.ts";
 import { work, WORKER_OPTIONS } from "../shared/worker.ts";
 
 const usage = {
@@ -22,6 +22,7 @@ const usage = {
     "Any number of workers share the tasks; what a dead one held goes to another.",
   options: {
     dot: withDefault("TIME", duration, "1s", "work for every dot in a task; 0 for none"),
+    queue: queueOption(TASK_QUEUES, { main: "tasks" }),
     ...WORKER_OPTIONS,
   },
 };
@@ -38,14 +39,11 @@ if (import.meta.main) {
       script: usage.script,
       stream: "tasks",
       handled: "done",
-      queue: (type) => sharedQueue(TASK_QUEUE, type),
+      queue: sharedQueue(values.queue.tasks, values.queueType),
       decode: decodeTask,
+      taken: (text) => `${text}  ${secondsOf(text, values.dot)} s`,
       async handle(text, { delivery: { messageId, redelivered }, name: worker }) {
         const seconds = secondsOf(text, values.dot);
-        out.line(() => {
-          const again = redelivered ? out.paint("yellow", "  (redelivered)") : "";
-          return `${out.paint("cyan", worker)}  ${inert(text)}  ${seconds} s${again}`;
-        });
         const started = performance.now();
         // Even a timer of 0 takes milliseconds.
         if (seconds > 0) await delay(seconds * 1000);

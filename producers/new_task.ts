@@ -4,17 +4,14 @@
  *     deno task tasks:new First message....
  *     deno task tasks:new --repeat 10 Another task..
  *
- * Needs the network for the broker, `logs/` to write with `--log`.
+ * Needs the network for the broker, `logs/` to write with `--log`, the browser to run with `--admin`.
  */
-import { brokerAddress, URL_OPTION } from "../shared/broker_url.ts";
-import { Connection } from "../shared/connection.ts";
 import { taskMessages } from "../shared/messages.ts";
-import { integer, optional, plainName, withDefault } from "../shared/options.ts";
-import { Publisher } from "../shared/publisher.ts";
-import { OUTPUT_OPTIONS, run, type Script } from "../shared/script.ts";
-import { Sender } from "../shared/sender.ts";
-import { QUEUE_TYPE_OPTION, sharedQueue, TASK_QUEUE } from "../shared/topology.ts";
-import { Announcer } from "../shared/watch.ts";
+import { integer, withDefault } from "../shared/options.ts";
+import { newItemOptions, publishNew } from "../shared/publish_new.ts";
+import { queueOption, TASK_QUEUES } from "../shared/queue_names.ts";
+import { run } from "../shared/script.ts";
+import { sharedQueue } from "../shared/topology.ts";
 
 const usage = {
   task: "tasks:new",
@@ -25,48 +22,24 @@ const usage = {
   words: "[WORD...]",
   options: {
     repeat: withDefault("N", integer(1), "1", "publish it so many times"),
-    run: optional("ID", plainName, "first part of the message ids (default random)"),
-    ...URL_OPTION,
-    ...QUEUE_TYPE_OPTION,
-    ...OUTPUT_OPTIONS,
+    ...newItemOptions(queueOption(TASK_QUEUES, { main: "tasks" })),
   },
 };
 
-async function newTask({ values, words, out, signal }: Script<typeof usage.options>) {
-  const task = words.join(" ") || "Hello World!";
-  const run = values.run ?? crypto.randomUUID().slice(0, 8);
-  const options = { out, signal, name: usage.script };
-  await using connection = await Connection.open(
-    brokerAddress(values.url, values),
-    "publish",
-    options,
-  );
-  using publisher = await Publisher.open(connection, [sharedQueue(TASK_QUEUE, values.queueType)]);
-  await using announcer = new Announcer(connection, usage.script);
-  out.event({ event: "ready", pid: Deno.pid, name: usage.script });
-  const stream = {
-    ...usage,
-    key: "tasks.task",
-    messages: taskMessages,
-    line: () => `Sent ${task}`,
-  };
-  const sender = new Sender<string>({
-    stream,
-    out,
-    format: "json",
-    resumable: false,
-    start: { run, row: 1 },
-    publisher,
-    announcer,
-    onRow: () => true,
+if (import.meta.main) {
+  await run(usage, (script) => {
+    const { values, words } = script;
+    const task = words.join(" ") || "Hello World!";
+    return publishNew(script, {
+      ...usage,
+      key: "tasks.task",
+      queues: ({ tasks }, type) => [sharedQueue(tasks, type)],
+      messages: taskMessages,
+      line: () => `Sent ${task}`,
+    }, repeated(task, values.repeat));
   });
-  for (let row = 1; row <= values.repeat && !signal.aborted; row++) {
-    await publisher.room(signal);
-    if (sender.refused !== undefined) break;
-    sender.send({ run, row }, task);
-  }
-  await publisher.drained(signal);
-  return sender.finish(signal.aborted);
 }
 
-if (import.meta.main) await run(usage, newTask);
+function* repeated(task: string, times: number): Generator<string> {
+  for (let i = 0; i < times; i++) yield task;
+}

@@ -8,24 +8,25 @@
  * broker, `data/` to read, `logs/` to write with `--log`.
  */
 import { taskMessages } from "../shared/messages.ts";
+import { queueOption, TASK_QUEUES } from "../shared/queue_names.ts";
 import { replay, type Stream } from "../shared/replay.ts";
 import { replayOptions } from "../shared/replay_options.ts";
 import { run } from "../shared/script.ts";
-import { sharedQueue, TASK_QUEUE } from "../shared/topology.ts";
+import { sharedQueue } from "../shared/topology.ts";
 
 const usage = {
   task: "tasks:produce",
   script: "tasks",
   summary: "Replays tasks from a CSV into task_queue, as fast as the broker confirms them.\n" +
     "No header: every line is a task, its columns joined by a space; a dot is a second of work.",
-  options: replayOptions("data/tasks.csv", "0"),
+  options: replayOptions("data/tasks.csv", "0", queueOption(TASK_QUEUES, { main: "tasks" })),
 };
 
 /** What becomes of a row of tasks. */
-export const TASKS: Stream<string> = {
+export const TASKS: Stream<string, "tasks"> = {
   ...usage,
   key: "tasks.task",
-  queues: (type) => [sharedQueue(TASK_QUEUE, type)],
+  queues: ({ tasks }, type) => [sharedQueue(tasks, type)],
   intervalMs: 0,
   parse(cells) {
     const task = cells.map((cell) => cell.trim()).filter((cell) => cell !== "").join(" ");

@@ -1,16 +1,21 @@
-/**
- * RabbitMQ's admin site, offered to whoever starts a producer in a terminal. The offer is Deno's own question
- * for the permission to open it: no task has a standing permission to run programs for this.
- */
+/** RabbitMQ's admin site: named by every producer, opened for whoever asks for it. */
 import type { BrokerAddress } from "./broker_url.ts";
+import { flag } from "./options.ts";
+import type { Output } from "./output.ts";
+
+/** The flag that opens it. */
+export const ADMIN_OPTION = {
+  admin: flag("open RabbitMQ's admin site, at its queues, in the browser"),
+};
 
 /** The management plugin's port: 15672 beside 5672, and so on for the local brokers beside it. */
 const ADMIN_PORT_OFFSET = 10_000;
 
+/** What opens an address in the browser. The tasks may run these and no others. */
 const OPENERS: Partial<Record<typeof Deno.build.os, string>> = {
-  darwin: "open",
-  linux: "xdg-open",
-  windows: "explorer",
+  darwin: "/usr/bin/open",
+  linux: "/usr/bin/xdg-open",
+  windows: "C:/Windows/explorer.exe",
 };
 
 /** The address of the admin site of a broker's first node. */
@@ -21,22 +26,30 @@ export function adminSite({ hosts, tls }: BrokerAddress): string {
   return tls ? `https://${host}:15671` : `http://${host}:${port + ADMIN_PORT_OFFSET}`;
 }
 
-/** Prints the address and, if the person agrees, opens it. Blocks while Deno asks, so call it before connecting. */
-export async function offerAdminSite(address: BrokerAddress): Promise<void> {
-  const site = adminSite(address);
-  const command = OPENERS[Deno.build.os] ?? "xdg-open";
-  console.error(`RabbitMQ's admin site: ${site} (guest / guest on a local broker)`);
-  const { state } = await Deno.permissions.request({ name: "run", command });
-  if (state !== "granted") return;
+/**
+ * Names the page of the queues; nothing waits for an answer.
+ *
+ * @param open Whether to open it, too.
+ */
+export async function showAdminSite(
+  address: BrokerAddress,
+  out: Output,
+  { open }: { open: boolean },
+): Promise<void> {
+  const page = `${adminSite(address)}/#/queues`;
+  out.line(`RabbitMQ's queues: ${page} (guest / guest on a local broker)`);
+  if (open) await openPage(page, out);
+}
+
+async function openPage(page: string, out: Output): Promise<void> {
+  const command = OPENERS[Deno.build.os] ?? "/usr/bin/xdg-open";
+  const { state } = await Deno.permissions.query({ name: "run", command });
   try {
-    const opener = new Deno.Command(command, {
-      args: [site],
-      stdin: "null",
-      stdout: "null",
-      stderr: "null",
-    });
-    opener.spawn().unref();
+    // Without the permission Deno would ask, and hold up what was asked for.
+    if (state !== "granted") throw new Error("no permission");
+    new Deno.Command(command, { args: [page], stdin: "null", stdout: "null", stderr: "null" })
+      .spawn().unref();
   } catch {
-    console.error(`${command} can't be run here: open the address yourself`);
+    out.note(`The browser can't be opened from here (${command}): open the page yourself`);
   }
 }

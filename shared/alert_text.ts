@@ -22,7 +22,11 @@ export function spanText(ms: number): string {
 export function lastedText({ opened, at, reason }: Alert): string {
   // Another cook's times say nothing about this one's end.
   const seconds = Math.round((parseLocalTime(at) - parseLocalTime(opened)) / 1000);
-  if (reason === "new run" || seconds < 0) return "";
+  return reason === "new run" || seconds < 0 ? "" : lengthText(seconds);
+}
+
+/** A length of time in words: its two largest units, such as `1 h 45 min`. */
+export function lengthText(seconds: number): string {
   const [h, min, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
   if (h > 0) return min > 0 ? `${h} h ${min} min` : `${h} h`;
   if (min > 0) return s > 0 ? `${min} min ${s} s` : `${min} min`;

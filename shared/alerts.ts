@@ -4,7 +4,7 @@
  *
  * They are those of the class's smart smoker exercise: the smoker alerts when it falls by more than 15 °F
  * within 2.5 minutes, a food when it changes by less than 1 °F within 10 minutes. The class takes one reading
- * every 30 seconds for granted, so 2.5 minutes are 5 readings and 10 minutes are 20.
+ * every 30 seconds for granted, so 2.5 minutes are 5 readings and 10 minutes are 20: that is mode `readings`.
  */
 import { CountWindow, type Sample, type SlidingWindow, TimeWindow } from "./deque.ts";
 import { formatLocalTime } from "./local_time.ts";
@@ -20,7 +20,7 @@ export type Rule = "drop" | "stall";
 export type WindowMode = "readings" | "time";
 
 export interface RuleOptions {
-  /** @default {"readings"} */
+  /** @default {"time"} */
   readonly window?: WindowMode;
   /** The smoker alerts when it falls by more than this, in °F, above 0. @default {15} */
   readonly drop?: number;
@@ -87,7 +87,7 @@ const STALL_COVERAGE = 0.9;
  * @throws {RangeError} If a threshold or a time is not a positive finite number.
  */
 export function ruleFor(channel: Channel, options: RuleOptions = {}): ChannelRule {
-  const { window: mode = "readings", drop = 15, stall = 1, readingsEvery = 30_000 } = options;
+  const { window: mode = "time", drop = 15, stall = 1, readingsEvery = 30_000 } = options;
   const { smokerWindow = 150_000, foodWindow = 600_000 } = options;
   const values = { drop, stall, smokerWindow, foodWindow, readingsEvery };
   for (const [name, value] of Object.entries(values)) {

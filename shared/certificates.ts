@@ -1,21 +1,19 @@
 /** The certificates of an encrypted connection: `--ca`, `--cert` and `--key`, read and checked before it is tried. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { reasonOf, UsageError } from "./errors.ts";
-import { fromHere } from "./from_here.ts";
-import { optional, text } from "./options.ts";
+import { path } from "./options.ts";
 
 /** The flags, beside that of the URL. */
 export const CERTIFICATE_OPTIONS = {
-  ca: optional(
+  ca: path(
     "FILE",
-    text,
     "for amqps://: trust this authority (PEM) and no other (default: the usual ones and $DENO_CERT)",
   ),
-  cert: optional("FILE", text, "for amqps://: this script's own certificate (PEM), with --key"),
-  key: optional("FILE", text, "the private key of --cert (PEM, not encrypted)"),
+  cert: path("FILE", "for amqps://: this script's own certificate (PEM), with --key"),
+  key: path("FILE", "the private key of --cert (PEM, not encrypted)"),
 };
 
-/** Paths, as typed. */
+/** Paths. */
 export interface CertificateFiles {
   readonly ca?: string | undefined;
   readonly cert?: string | undefined;
@@ -58,7 +56,7 @@ function read(flag: keyof Certificates, path: string, check: (pem: string) => un
   let pem: string;
   try {
     // In a terminal Deno asks for a file outside the folder.
-    pem = Deno.readTextFileSync(fromHere(path));
+    pem = Deno.readTextFileSync(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {
       throw new UsageError(

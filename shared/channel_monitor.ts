@@ -15,7 +15,6 @@ import { reasonOf } from "./errors.ts";
 import { decodeReading, placeOf } from "./messages.ts";
 import type { Message } from "./publisher.ts";
 import type { Keeper, Outcome } from "./stateful_consumer.ts";
-import { ALERT_QUEUE } from "./topology.ts";
 
 /** A reading that has been judged. */
 export interface Judged {
@@ -51,10 +50,13 @@ export class ChannelMonitor {
   #alertingReadings = 0;
   /** By id: one that went on after a restart of the judging is told once, with its latest figures. */
   readonly #episodes = new Map<string, EpisodeSummary>();
+  readonly #alertQueue: string;
   readonly #listener: ChannelListener;
 
-  constructor(rule: ChannelRule, listener: ChannelListener) {
+  /** @param alertQueue Where its alerts go. */
+  constructor(rule: ChannelRule, alertQueue: string, listener: ChannelListener) {
     this.rule = rule;
+    this.#alertQueue = alertQueue;
     this.#listener = listener;
   }
 
@@ -98,7 +100,7 @@ export class ChannelMonitor {
     }
     return {
       publish: judged.flatMap(({ verdict }) =>
-        verdict.alerts.map((alert) => alertMessage(alert, this.rule))
+        verdict.alerts.map((alert) => alertMessage(alert, this.rule, this.#alertQueue))
       ),
       dead,
       state: judged.length > 0 ? judge.save() : null,
@@ -129,9 +131,9 @@ export class ChannelMonitor {
 }
 
 /** The message of an alert: `<id>/<state>` makes it one and the same, however often it is published. */
-function alertMessage(alert: Alert, { span }: ChannelRule): Message {
+function alertMessage(alert: Alert, { span }: ChannelRule, queue: string): Message {
   return {
-    queue: ALERT_QUEUE,
+    queue,
     body: Buffer.from(JSON.stringify(alert)),
     properties: {
       contentType: "application/json",

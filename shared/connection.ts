@@ -200,7 +200,7 @@ export class Connection implements AsyncDisposable {
 
   async #connect(role: Role): Promise<Client> {
     const { hosts, username, password, vhost, tls, certificates } = this.#address;
-    const { signal, name } = this.#options;
+    const { out, signal, name } = this.#options;
     const [first] = hosts;
     const client = new Client({
       hostname: first?.hostname ?? "localhost",
@@ -223,7 +223,7 @@ export class Connection implements AsyncDisposable {
     client.on("connection", () => connected && this.#restored(role));
     client.on("connection.blocked", (reason: string) => this.#setBlocked(role, reason));
     client.on("connection.unblocked", () => this.#setBlocked(role));
-    await firstConnection(client, this.#address, signal);
+    await firstConnection(client, this.#address, { out, signal });
     connected = true;
     return client;
   }

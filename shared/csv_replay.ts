@@ -5,12 +5,18 @@
 import { unlessAborted } from "./abort.ts";
 import { type CsvRecord, readCsv } from "./csv.ts";
 import { reasonOf, UsageError } from "./errors.ts";
-import { fromHere } from "./from_here.ts";
 import type { Output } from "./output.ts";
 import type { Place } from "./tally.ts";
 
 /** A rejected row is shown up to so many characters. */
 const MAX_SHOWN = 500;
+
+/** So many cells of a header are shown, each up to so many characters. */
+const MAX_HEADER_CELLS = 10;
+const MAX_HEADER_CELL = 40;
+
+const shortened = (text: string, length: number) =>
+  text.length > length ? `${text.slice(0, length)}…` : text;
 
 /** A data row that could not be read. */
 export interface RejectedRow extends Place {
@@ -19,8 +25,16 @@ export interface RejectedRow extends Place {
   readonly text: string;
 }
 
+/** A data row that was read. */
+export interface ReadRow<T> extends Place {
+  readonly line: number;
+  readonly item: T;
+  /** The cell of its recorded time, as it stands in the file; empty where the rows have none. */
+  readonly recorded: string;
+}
+
 /** One data row: read, or rejected. */
-export type Row<T> = (Place & { readonly line: number; readonly item: T }) | RejectedRow;
+export type Row<T> = ReadRow<T> | RejectedRow;
 
 /** A stream's columns: our name for each, and the header names that are taken for it. */
 export type Columns = Record<string, readonly string[]>;
@@ -29,6 +43,8 @@ export type Columns = Record<string, readonly string[]>;
 export interface Source<T> {
   /** Left out for a file without a header. */
   readonly columns?: Columns;
+  /** The one of these that holds a row's recorded time, if there is one. */
+  readonly timeColumn?: string;
   /**
    * Makes the item of a row from its cells: in the order of `columns`, or without them as they come. Throws an
    * error that says why when it can't.
@@ -106,7 +122,8 @@ export class RowReader<T> {
 
   async *#pass(run: string): AsyncGenerator<Row<T>[]> {
     const { columns: mapping = {}, delimiter } = this.#options;
-    const { columns, parse } = this.#source;
+    const { columns, timeColumn, parse } = this.#source;
+    const timeIndex = Object.keys(columns ?? {}).indexOf(timeColumn ?? "");
     const records = readCsv(await this.#bytes(), { rectangular: columns !== undefined, delimiter });
     let pick: ((cells: string[]) => string[]) | undefined = columns ? undefined : (cells) => cells;
     let row = 0;
@@ -119,7 +136,8 @@ export class RowReader<T> {
         const place = { run, row: ++row, line: record.line };
         if ("reason" in record) return { ...place, reason: record.reason, text: record.text };
         try {
-          return { ...place, item: parse(picked(record.cells)) };
+          const cells = picked(record.cells);
+          return { ...place, item: parse(cells), recorded: cells[timeIndex] ?? "" };
         } catch (error) {
           return { ...place, reason: reasonOf(error), text: record.text };
         }
@@ -148,7 +166,7 @@ export class RowReader<T> {
 
 /** Tells of a row that could not be read. */
 export function reportRejected(out: Output, { line, reason, text }: RejectedRow): void {
-  const shown = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+  const shown = shortened(text, MAX_SHOWN);
   out.problem(
     { event: "rejected", line, reason, text: shown },
     () => `Line ${line} rejected, ${reason}: ${shown}`,
@@ -159,7 +177,7 @@ export function reportRejected(out: Output, { line, reason, text }: RejectedRow)
 async function openFile({ file: path, flag = "--file", task }: ReadOptions) {
   if (path === "-") return { bytes: Deno.stdin.readable, size: undefined };
   try {
-    const file = await Deno.open(fromHere(path));
+    const file = await Deno.open(path);
     const { isDirectory, isFile, size } = await file.stat();
     if (isDirectory) {
       file.close();
@@ -190,10 +208,13 @@ function picker(
     const wanted = mapping[name] === undefined ? [...aliases, name] : [mapping[name]];
     const place = names.findIndex((cell) => wanted.some((alias) => alias.toLowerCase() === cell));
     if (place >= 0) return place;
-    const seen = header.cells.slice(0, 10).map((cell) => JSON.stringify(cell.slice(0, 40)));
+    const seen = header.cells.slice(0, MAX_HEADER_CELLS).map((cell) =>
+      JSON.stringify(shortened(cell, MAX_HEADER_CELL))
+    );
+    const more = header.cells.length > seen.length ? ", …" : "";
     throw new UsageError(
       `The file has no column for ${name}: expected ${wanted.join(" or ")}, its header is ` +
-        `${seen.join(", ")}. To map another: --columns ${name}=<header name>`,
+        `${seen.join(", ")}${more}. To map another: --columns ${name}=<header name>`,
     );
   });
   return (cells) => places.map((place) => cells[place] ?? "");

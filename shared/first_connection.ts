@@ -1,12 +1,16 @@
 /** The first connection to a broker: tried for a moment, then given up with a sentence that says what to do. */
 import { type BrokerAddress, hostList } from "./broker_url.ts";
 import type { Client } from "./connection.ts";
+import type { Output } from "./output.ts";
 import { FailedError } from "./errors.ts";
 import { describe, loginRefused } from "./refusals.ts";
 import { hintAtTls, tlsRefusal } from "./tls_refusals.ts";
 
 /** How long the first connection is tried, in milliseconds. */
 export const CONNECT_TIMEOUT_MS = 10_000;
+
+/** After this time it is said what is waited for, in milliseconds. */
+const PATIENCE_MS = 1000;
 
 /**
  * Waits until a client has connected, to any node.
@@ -18,7 +22,7 @@ export const CONNECT_TIMEOUT_MS = 10_000;
 export async function firstConnection(
   client: Client,
   address: BrokerAddress,
-  signal: AbortSignal,
+  { out, signal }: { out: Output; signal: AbortSignal },
 ): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let cause: unknown;
@@ -31,6 +35,13 @@ export async function firstConnection(
   const onConnection = () => resolve();
   const onAbort = () => reject(signal.reason);
   const timer = setTimeout(() => reject(unreachable(cause, address)), CONNECT_TIMEOUT_MS);
+  const waiting = setTimeout(
+    () =>
+      out.aside(
+        `Waiting for RabbitMQ at ${hostList(address)}, ${CONNECT_TIMEOUT_MS / 1000} s at most`,
+      ),
+    PATIENCE_MS,
+  );
   if (signal.aborted) onAbort();
   signal.addEventListener("abort", onAbort, { once: true });
   client.on("error", onError);
@@ -42,6 +53,7 @@ export async function firstConnection(
     throw error;
   } finally {
     clearTimeout(timer);
+    clearTimeout(waiting);
     signal.removeEventListener("abort", onAbort);
     client.off("error", onError);
     client.off("connection", onConnection);

@@ -1,6 +1,21 @@
-/** `deno task` changes to the project's folder; a relative path means the folder where it was typed. */
+/**
+ * Where a path is meant: what a user types belongs to the folder in which it was typed, what a script takes by
+ * default to the project, wherever it is started from. (`deno task` changes to the project's folder.)
+ */
+import { dirname, isAbsolute, resolve } from "node:path";
+
+const PROJECT = dirname(import.meta.dirname ?? "");
+
+/** A path as it was typed. */
 export function fromHere(path: string): string {
   const { state } = Deno.permissions.querySync({ name: "env", variable: "INIT_CWD" });
-  const folder = state === "granted" ? Deno.env.get("INIT_CWD") : undefined;
-  return !folder || /^([/\\]|[A-Za-z]:)/.test(path) ? path : `${folder}/${path}`;
+  const typedIn = (state === "granted" ? Deno.env.get("INIT_CWD") : undefined) || Deno.cwd();
+  // Short, as it was typed, where that is the same.
+  const same = isAbsolute(path) || (typedIn === PROJECT && Deno.cwd() === PROJECT);
+  return same ? path : resolve(typedIn, path);
+}
+
+/** A file or folder of the project. */
+export function ofProject(path: string): string {
+  return Deno.cwd() === PROJECT ? path : resolve(PROJECT, path);
 }

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import { bytesOf, type Delivery } from "./dead_letters.ts";
 import { type Alert, type Channel, CHANNELS } from "./alerts.ts";
-import { HELP_QUEUE, READING_QUEUES, TASK_QUEUE } from "./topology.ts";
+import type { QueueNames } from "./queue_names.ts";
 import { formatClassTime, formatLocalTime, parseLocalTime } from "./local_time.ts";
 
 /** How a producer writes its messages. */
@@ -114,17 +114,34 @@ export interface Temperatures {
 export function check<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const at = issue?.path.join(".");
-  const message = issue?.message ?? "unexpected shape";
-  throw new RangeError(issue?.code === "invalid_type" && at ? `${at}: ${message}` : message);
+  throw new RangeError(wrongWith(result.error.issues[0], value));
+}
+
+function wrongWith(issue: z.core.$ZodIssue | undefined, value: unknown): string {
+  if (!issue) return "unexpected shape";
+  const at = issue.path.join(".");
+  const found = issue.path.reduce<unknown>((part, key) => Object(part)[key], value);
+  if (found === undefined) return `${at} is missing`;
+  if (issue.code === "invalid_type") {
+    const type = found === null ? "null" : Array.isArray(found) ? "array" : typeof found;
+    const expected = `must be ${
+      issue.expected === "object" ? "a JSON object" : `a ${issue.expected}`
+    }`;
+    return `${at && `${at}: `}${expected}, got ${type}`;
+  }
+  // The library's own sentences don't say what of.
+  return /^(Invalid|Too) /.test(issue.message) ? `${at}: ${issue.message}` : issue.message;
 }
 
 /** The message of a ticket. */
-export function ticketMessages(ticket: Ticket, format: Format): Outgoing[] {
+export function ticketMessages(
+  ticket: Ticket,
+  format: Format,
+  { tickets: queue }: QueueNames<"tickets">,
+): Outgoing[] {
   return format === "text"
-    ? [{ queue: HELP_QUEUE, body: ticketText(ticket) }]
-    : [{ queue: HELP_QUEUE, body: JSON.stringify(ticket), contentType: "application/json" }];
+    ? [{ queue, body: ticketText(ticket) }]
+    : [{ queue, body: JSON.stringify(ticket), contentType: "application/json" }];
 }
 
 /** The ticket as older programs send it: `[2/14/23 10:15, Adam, A]`. */
@@ -157,10 +174,14 @@ export function decodeReply(delivery: Delivery): Reply {
 }
 
 /** The messages of a row of temperatures: one for each channel that has one. */
-export function readingMessages({ readings }: Temperatures, format: Format): Outgoing[] {
+export function readingMessages(
+  { readings }: Temperatures,
+  format: Format,
+  queues: QueueNames<Channel>,
+): Outgoing[] {
   return readings.map((reading) => {
     const { time, channel, fahrenheit } = reading;
-    const message = { queue: READING_QUEUES[channel], channel };
+    const message = { queue: queues[channel], channel };
     return format === "text"
       ? {
         ...message,
@@ -172,16 +193,17 @@ export function readingMessages({ readings }: Temperatures, format: Format): Out
 
 /** @throws {RangeError} If the delivery is no reading of this channel. */
 export function decodeReading(delivery: Delivery, channel: Channel): Reading {
-  const reading = check(
-    Reading,
-    decode(delivery, (text) => {
-      const [, time, fahrenheit] = /^\s*\(?([^,]+),([^,]+?)\)?\s*$/.exec(text) ?? [];
-      if (time === undefined) {
-        throw new RangeError("neither JSON nor a reading like 05/22/21 12:34:10,103.5");
-      }
-      return { time, channel, fahrenheit: parseFahrenheit(fahrenheit ?? "") };
-    }),
-  );
+  const body = decode(delivery, (text) => {
+    // As programs write it, or have Python print it: with brackets, with quotes, with a space.
+    const parts = text.trim().replace(/^[[(]|[\])]$/g, "").split(",")
+      .map((part) => part.trim().replace(/^'(.*)'$/s, "$1"));
+    const [time, fahrenheit] = parts;
+    if (!time || fahrenheit === undefined || parts.length !== 2) {
+      throw new RangeError("neither JSON nor a reading like 05/22/21 12:34:10,103.5");
+    }
+    return { time, channel, fahrenheit: parseFahrenheit(fahrenheit) };
+  });
+  const reading = check(Reading, body);
   if (reading.channel !== channel) {
     throw new RangeError(`a reading of ${reading.channel} in this queue`);
   }
@@ -214,8 +236,12 @@ export function placeOf(messageId: string | undefined): { run?: string; row?: nu
 }
 
 /** The message of a task: its text, as the text format without a content type like the tutorials' programs. */
-export function taskMessages(task: string, format: Format): Outgoing[] {
-  const message = { queue: TASK_QUEUE, body: task };
+export function taskMessages(
+  task: string,
+  format: Format,
+  { tasks: queue }: QueueNames<"tasks">,
+): Outgoing[] {
+  const message = { queue, body: task };
   return [format === "text" ? message : { ...message, contentType: "text/plain" }];
 }
 

@@ -7,6 +7,7 @@
  * far less than the half hour after which RabbitMQ closes the channel.
  */
 import { delay } from "./abort.ts";
+import type { Backlog } from "./backlog.ts";
 import type { Verdict } from "./consumer.ts";
 import type { Delivery } from "./dead_letters.ts";
 import { reasonOf } from "./errors.ts";
@@ -29,6 +30,7 @@ export interface NoticeQueueOptions {
   readonly signal: AbortSignal;
   /** Ends also what is being sent. */
   readonly hurry: AbortSignal;
+  readonly backlog: Pick<Backlog, "skips">;
   readonly onSent: (notice: Notice, answer: string) => void;
   /** Called when a notice has to wait `waitMs` for its next try. */
   readonly onWaiting: (notice: Notice, problem: string, waitMs: number) => void;
@@ -52,7 +54,7 @@ export class NoticeQueue {
 
   /** Tries to send a notice once. */
   async handle(delivery: Delivery): Promise<Verdict> {
-    const { giveUpMs, signal, hurry, onSent, onDuplicate } = this.#options;
+    const { giveUpMs, signal, hurry, backlog, onSent, onDuplicate } = this.#options;
     let notice: Notice;
     try {
       notice = decodeNotice(delivery);
@@ -63,6 +65,7 @@ export class NoticeQueue {
       onDuplicate();
       return "ack";
     }
+    if (backlog.skips(notice)) return "ack";
     const givenUpAt = notice.publishedAt + giveUpMs;
     const waitMs = Math.min(this.#nextTry - performance.now(), givenUpAt - Date.now());
     await delay(Math.max(waitMs, 0), signal);

@@ -9,6 +9,7 @@ import { type Alert, hundredths, type Rule, ruleFor } from "./alerts.ts";
 import { alertText, CHANNEL_NAMES, lastedText } from "./alert_text.ts";
 import { type Delivery } from "./dead_letters.ts";
 import { decodeAlert } from "./messages.ts";
+import { counted } from "./output.ts";
 import type { Message } from "./publisher.ts";
 import { type NoticeKind, noticeQueue } from "./topology.ts";
 
@@ -67,10 +68,10 @@ export function decodeNotice(delivery: Delivery): Notice {
   };
 }
 
-/** The message that has a notice sent by one kind. */
-export function noticeMessage(notice: Notice, kind: NoticeKind): Message {
+/** The message that has a notice sent by one kind; `alerts` is the queue that its alert came from. */
+export function noticeMessage(notice: Notice, kind: NoticeKind, alerts: string): Message {
   return {
-    queue: noticeQueue(kind).queue,
+    queue: noticeQueue(kind, alerts).queue,
     body: Buffer.from(JSON.stringify(notice.alert)),
     properties: {
       contentType: "application/json",
@@ -191,7 +192,7 @@ function factsOf(alert: Alert): [string, string][] {
     ["Now", degrees(alert.fahrenheit)],
     ["Lowest", degrees(alert.min)],
     ["Highest", degrees(alert.max)],
-    ["Change", `${degrees(alert.change)} over ${alert.readings} readings`],
+    ["Change", `${degrees(alert.change)} over ${counted(alert.readings, "reading")}`],
     ["Alert", id],
   ];
 }

@@ -4,6 +4,7 @@
  * isn't sent again, also after a restart.
  */
 import { unlessAborted } from "./abort.ts";
+import { Backlog } from "./backlog.ts";
 import type { BrokerAddress } from "./broker_url.ts";
 import { Connection } from "./connection.ts";
 import { consume, type Verdict } from "./consumer.ts";
@@ -13,15 +14,18 @@ import { IdleWatch } from "./idle_watch.ts";
 import { NoticeQueue, REMEMBERED_KEYS } from "./notice_queue.ts";
 import type { NoticeSender } from "./notice_sender.ts";
 import { decodeNotice, headline, type Notice, noticeMessage } from "./notices.ts";
-import type { Output } from "./output.ts";
+import { counted, type Output } from "./output.ts";
 import { Publisher } from "./publisher.ts";
 import { RecentIds } from "./recent_ids.ts";
-import { ALERT_QUEUE, deadQueue, NOTICE_KINDS, noticeQueue, type Queue } from "./topology.ts";
+import { alertQueue, deadQueue, NOTICE_KINDS, noticeQueue, type Queue } from "./topology.ts";
 
 export interface NotifierOptions {
   readonly name: string;
   readonly address: BrokerAddress;
-  readonly alertQueue: Queue;
+  /** The name of the queue of alerts; those of the notices follow it. */
+  readonly alerts: string;
+  /** Notices of alerts published before are not sent, in ms since 1970. @default {-Infinity} */
+  readonly notBefore?: number | undefined;
   /** Alerts held at a time. */
   readonly prefetch: number;
   /** Ends it when there was nothing to do for so long, in milliseconds. */
@@ -37,8 +41,6 @@ export interface NotifierOptions {
 /** What is being sent may take so long after Ctrl-C, in milliseconds. */
 const FINISH_MS = 10_000;
 
-const DEAD_QUEUE = deadQueue(ALERT_QUEUE);
-
 /**
  * Sends notices until the signal or the idle time ends it.
  *
@@ -48,27 +50,31 @@ export async function notify(
   senders: readonly NoticeSender[],
   options: NotifierOptions,
 ): Promise<void> {
-  const { name, alertQueue, prefetch, out, signal } = options;
+  const { name, alerts, prefetch, out, signal } = options;
   await using connection = await Connection.open(options.address, "consume", {
     out,
     signal,
     name: `alert_notifier ${name}`,
   });
-  const queues = senders.map(({ kind }) => noticeQueue(kind));
+  const incoming = alertQueue(alerts);
+  const queues = senders.map(({ kind }) => noticeQueue(kind, alerts));
+  const dead = deadQueue(alerts);
   // The alerts' own queue too: what is wrong with it is told before anything is sent.
-  const topology = [alertQueue, ...queues, DEAD_QUEUE];
+  const topology = [incoming, ...queues, dead];
   using publisher = await Publisher.open(connection, topology, { returned: "declare" });
   using idle = new IdleWatch(
     options.exitWhenIdle,
-    () => isHeldBack(connection, [alertQueue, ...queues]),
+    () => isHeldBack(connection, [incoming, ...queues]),
   );
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, idle.signal, failed.signal]);
   const hurry = later(ended, FINISH_MS);
   const counts = { handled: 0, duplicates: 0, dead: 0 };
   const onDuplicate = () => void counts.duplicates++;
+  const { notBefore } = options;
+  const backlog = await Backlog.count(connection, [incoming, ...queues], { notBefore, out });
 
-  const unready = new Set([alertQueue, ...queues].map(({ queue }) => queue));
+  const unready = new Set([incoming, ...queues].map(({ queue }) => queue));
   const onReady = ({ queue }: Queue) => {
     if (!unready.delete(queue) || unready.size > 0) return;
     const ways = senders.map(({ kind, server }) => `${kind} (${server})`).join(", ");
@@ -85,7 +91,7 @@ export async function notify(
     consume(connection, queue, handle, {
       prefetch,
       dead: publisher,
-      deadQueue: DEAD_QUEUE,
+      deadQueue: dead,
       signal: ended,
       onReady: () => onReady(queue),
       onActivity: (busy) => idle.touch(queue.queue, busy),
@@ -93,8 +99,8 @@ export async function notify(
         counts.dead++;
         const id = messageId || null;
         out.problem(
-          { event: "dead", queue: ALERT_QUEUE, id, reason },
-          () => `${id ?? "A message without id"} moved to ${DEAD_QUEUE.queue}: ${reason}`,
+          { event: "dead", queue: alerts, id, reason },
+          () => `${id ?? "A message without id"} moved to ${dead.queue}: ${reason}`,
         );
       },
     }).catch((error) => {
@@ -107,6 +113,7 @@ export async function notify(
       ...options,
       signal: ended,
       hurry,
+      backlog,
       onDuplicate,
       onSent(notice, answer) {
         counts.handled++;
@@ -126,20 +133,24 @@ export async function notify(
     });
   };
 
-  await tellOfOthers(connection, queues, out);
+  await tellOfOthers(connection, alerts, queues, out);
+  const passOn = passingOn(senders, publisher, { alerts, hurry, backlog, onDuplicate });
   const ends = await Promise.allSettled([
-    take(alertQueue, passingOn(senders, publisher, { hurry, onDuplicate }), { prefetch }),
+    take(incoming, passOn, { prefetch }),
     ...senders.map((sender) => {
       const notices = queueOf(sender);
-      return take(noticeQueue(sender.kind), (delivery) => notices.handle(delivery), {
+      return take(noticeQueue(sender.kind, alerts), (delivery) => notices.handle(delivery), {
         prefetch: 1,
       });
     }),
   ]);
   for (const end of ends) if (end.status === "rejected") throw end.reason;
-  out.summary({ event: "summary", ...counts }, () => {
+  const { skipped } = backlog;
+  const leftOut = notBefore === undefined ? {} : { skipped };
+  out.summary({ event: "summary", ...counts, ...leftOut }, () => {
     const { handled, duplicates, dead } = counts;
-    return `${name}: ${handled} notices sent, ${duplicates} duplicates, ${dead} dead letters`;
+    return `${name}: ${counted(handled, "notice")} sent, ${counted(duplicates, "duplicate")}, ` +
+      counted(dead, "dead letter") + (skipped > 0 ? `, ${skipped} skipped` : "");
   });
 }
 
@@ -147,7 +158,12 @@ export async function notify(
 function passingOn(
   senders: readonly NoticeSender[],
   publisher: Publisher,
-  { hurry, onDuplicate }: { hurry: AbortSignal; onDuplicate: () => void },
+  { alerts, hurry, backlog, onDuplicate }: {
+    alerts: string;
+    hurry: AbortSignal;
+    backlog: Backlog;
+    onDuplicate: () => void;
+  },
 ): (delivery: Delivery) => Promise<Verdict> {
   const passed = new RecentIds(REMEMBERED_KEYS);
   return async (delivery) => {
@@ -161,7 +177,8 @@ function passingOn(
       onDuplicate();
       return "ack";
     }
-    const messages = senders.map(({ kind }) => noticeMessage(notice, kind));
+    if (backlog.skips(notice)) return "ack";
+    const messages = senders.map(({ kind }) => noticeMessage(notice, kind, alerts));
     const published = Promise.all(messages.map((message) => publisher.publish(message)));
     if (!await unlessAborted(published, hurry)) return "back";
     passed.add(notice.key);
@@ -186,14 +203,16 @@ async function isHeldBack(connection: Connection, queues: readonly Queue[]): Pro
 /** Tells of notices that wait for a kind that isn't configured any more. */
 async function tellOfOthers(
   connection: Connection,
+  alerts: string,
   queues: readonly Queue[],
   out: Output,
 ): Promise<void> {
   for (const kind of NOTICE_KINDS) {
-    const { queue } = noticeQueue(kind);
+    const { queue } = noticeQueue(kind, alerts);
     if (queues.some((other) => other.queue === queue)) continue;
     const ready = (await connection.inspect(queue))?.ready ?? 0;
-    if (ready > 0) out.note(`${queue} holds ${ready} notices, but ${kind} isn't set up: they wait`);
+    if (ready === 0) continue;
+    out.note(`${queue} holds ${counted(ready, "notice")}, but ${kind} isn't set up: they wait`);
   }
 }
 

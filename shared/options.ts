@@ -4,15 +4,21 @@
  * Strict: an unknown flag, a missing or a bad value is a {@link UsageError} that says what is accepted.
  */
 import { parseArgs } from "node:util";
+import { distance } from "fastest-levenshtein";
 import { reasonOf, UsageError, withoutPassword } from "./errors.ts";
+import { fromHere, ofProject } from "./from_here.ts";
 
 /** One flag: `--name VALUE`, or a switch when `value` is absent. */
 export interface Option<T> {
   readonly value?: string;
   readonly help: string;
+  /** What is taken without the flag, as a user would type it; `--help` shows it. */
   readonly fallback?: string;
-  readonly many?: boolean;
+  /** What is taken without the flag, where no text that a user types would say it. */
+  readonly otherwise?: () => unknown;
   readonly parse: (text: string) => unknown;
+  /** May be given several times: makes one value of all that was given, which may be none. */
+  readonly gather?: (values: never[]) => unknown;
   /** Carries the type of the parsed value; never set. */
   readonly type?: T;
 }
@@ -67,7 +73,22 @@ export function repeatable<T>(
   parse: (text: string) => T,
   help: string,
 ): Option<T[]> {
-  return { value, parse, help, many: true };
+  return { value, parse, help, gather: (values) => values };
+}
+
+/** A flag that names a file, looked for where it is typed; `-` stays as it is. */
+export function path(value: string, help: string): Option<string | undefined> {
+  const parse = (typed: string) => typed === "-" ? typed : fromHere(text(typed));
+  return { value, parse, help };
+}
+
+/** The same with a default, a file of the project. */
+export function pathWithDefault(value: string, fallback: string, help: string): Option<string> {
+  return {
+    ...path(value, help) as Option<string>,
+    fallback,
+    otherwise: () => ofProject(fallback),
+  };
 }
 
 /** Any text but the empty one. */
@@ -146,23 +167,16 @@ export function parseOptions<O extends Options>(
   usage: Usage<O>,
 ): { values: Values<O>; words: string[] } {
   const known = new Map(Object.keys(usage.options).map((name) => [kebab(name), name]));
-  const spec = Object.fromEntries([...known].map(([flag, name]) => {
-    const type = usage.options[name]?.value === undefined ? "boolean" : "string";
-    return [flag, { type, multiple: true } as const];
+  const takesValue = (flag: string) => usage.options[known.get(flag) ?? ""]?.value !== undefined;
+  const spec = Object.fromEntries([...known.keys()].map((flag) => {
+    return [flag, { type: takesValue(flag) ? "string" : "boolean", multiple: true } as const];
   }));
   let parsed;
   try {
-    parsed = parseArgs({ args, options: spec, allowPositionals: true, tokens: true });
+    const joined = joinNegatives(args, takesValue);
+    parsed = parseArgs({ args: joined, options: spec, allowPositionals: true, tokens: true });
   } catch (error) {
-    const accepted = [...known.keys(), "help"].map((flag) => `--${flag}`).join(" ");
-    const ambiguous = /^Option '(--[^ ']+).*ambiguous/.exec(reasonOf(error))?.[1];
-    if (ambiguous) {
-      throw new UsageError(
-        `${ambiguous} needs a value; one that begins with a dash: ${ambiguous}=-1`,
-      );
-    }
-    const what = reasonOf(error).split(/\. |\n/)[0]?.replace(/\.$/, "");
-    throw new UsageError(`${withoutPassword(what ?? "")}. Accepted: ${accepted}`);
+    throw new UsageError(explain(reasonOf(error), [...known.keys(), "help"]));
   }
   if (usage.words === undefined && parsed.positionals.length > 0) {
     throw new UsageError(
@@ -172,7 +186,7 @@ export function parseOptions<O extends Options>(
   }
   const values = Object.fromEntries([...known].map(([flag, name]) => {
     const option = usage.options[name] as Option<unknown>;
-    const given = parsed.values[flag] as (string | boolean)[] | undefined;
+    const given = (parsed.values[flag] ?? []) as (string | boolean)[];
     const read = (text: string | boolean) => {
       try {
         return option.parse(String(text));
@@ -180,11 +194,56 @@ export function parseOptions<O extends Options>(
         throw new UsageError(`--${flag} ${reasonOf(error)}, got ${quote(String(text))}`);
       }
     };
-    if (option.many) return [name, (given ?? []).map(read)];
-    const last = given?.at(-1) ?? option.fallback;
-    return [name, last === undefined ? (option.value ? undefined : false) : read(last)];
+    if (option.gather) return [name, option.gather(given.map(read) as never[])];
+    const last = given.at(-1);
+    if (last !== undefined) return [name, read(last)];
+    if (option.otherwise) return [name, option.otherwise()];
+    if (option.fallback !== undefined) return [name, read(option.fallback)];
+    return [name, option.value ? undefined : false];
   }));
   return { values: values as Values<O>, words: parsed.positionals };
+}
+
+/** `--limit -3` as `--limit=-3`: so it is told what is wrong with -3, not that a value is missing. */
+function joinNegatives(args: string[], takesValue: (flag: string) => boolean): string[] {
+  const joined: string[] = [];
+  for (const [index, arg] of args.entries()) {
+    if (arg === "--") return [...joined, ...args.slice(index)];
+    const before = joined.at(-1);
+    const negative = /^-[\d.]/.test(arg) && before?.startsWith("--") && takesValue(before.slice(2));
+    if (negative) joined.push(`${joined.pop()}=${arg}`);
+    else joined.push(arg);
+  }
+  return joined;
+}
+
+/** What `parseArgs` has against a command line, and what to type instead. */
+function explain(reason: string, flags: string[]): string {
+  const ambiguous = /^Option '(--[^ ']+).*ambiguous/.exec(reason)?.[1];
+  if (ambiguous) {
+    return `${ambiguous} needs a value; one that begins with a dash is typed ${ambiguous}=-…`;
+  }
+  const what = withoutPassword(reason.split(/\. |\n/)[0]?.replace(/\.$/, "") ?? "");
+  const unknown = /^Unknown option '--([^']+)'/.exec(reason)?.[1];
+  const near = unknown === undefined ? [] : nearest(unknown, flags);
+  const meant = near.length === 0
+    ? ""
+    : `Did you mean ${near.map((flag) => `--${flag}`).join(" or ")}? `;
+  return `${what}. ${meant}Accepted: ${flags.map((flag) => `--${flag}`).join(" ")}`;
+}
+
+/** So many letters may be wrong, missing or too many in a flag that is nearly another one. */
+const MAX_TYPOS = 2;
+
+/** The flags that were probably meant: those that begin like this, or else have the fewest other letters. */
+function nearest(typed: string, flags: string[]): string[] {
+  const longer = flags.filter((flag) => typed.length > 2 && flag.startsWith(typed));
+  if (longer.length > 0) return longer;
+  const typos = flags.map((flag) => distance(typed, flag));
+  const fewest = Math.min(...typos);
+  return flags.filter((flag, index) =>
+    typos[index] === fewest && fewest <= MAX_TYPOS && fewest < flag.length
+  );
 }
 
 function quote(typed: string): string {
@@ -199,9 +258,9 @@ export function helpText(usage: Usage): string {
       ? `--${kebab(name)}`
       : `--${kebab(name)} ${option.value}`;
     const fallback = option.fallback === undefined ? "" : ` (default ${option.fallback})`;
-    return [left, option.help + (option.many ? "; repeatable" : "") + fallback] as const;
+    return [left, option.help + (option.gather ? "; repeatable" : "") + fallback] as const;
   });
-  rows.push(["--help", "show this"]);
+  rows.push(["--help", "show this; -h, too"]);
   const width = Math.max(...rows.map(([left]) => left.length));
   return [
     usage.summary,

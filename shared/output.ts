@@ -4,6 +4,7 @@
  */
 import { styleText } from "node:util";
 import { FailedError, reasonOf } from "./errors.ts";
+import { ofProject } from "./from_here.ts";
 
 /** One line of `--json`. */
 export interface Event {
@@ -18,6 +19,8 @@ export interface OutputOptions {
   json?: unknown;
   log?: unknown;
   quiet?: unknown;
+  /** Whether each line for people begins with the time of day. */
+  times?: unknown;
   /** Called once when nobody reads stdout any more (`… | head`). */
   onClosed: () => void;
 }
@@ -47,16 +50,21 @@ export class Output {
     if (options.log === true) this.#log = openLog(options);
   }
 
-  /** A result. `line` is for people; without it only `--json` and the log show the event. */
-  event(event: Event, line?: () => string): void {
-    this.#write(event, this.quiet ? undefined : line, !this.quiet);
+  /**
+   * A result.
+   *
+   * @param line For people; without it only `--json` and the log show the event.
+   * @param logged What only the log says of it besides, for whoever reads it afterwards.
+   */
+  event(event: Event, line?: () => string, logged?: () => Record<string, unknown>): void {
+    this.#write(event, this.quiet ? undefined : line, !this.quiet, logged);
   }
 
   /** A result that went wrong: shown at once, even with `--quiet`, on stderr unless `--json`. */
   problem(event: Event, line: () => string): void {
     this.#write(event, undefined, true);
     if (this.json) this.flush();
-    else this.error(line());
+    else this.#diagnose(line());
   }
 
   /** The last result. */
@@ -67,20 +75,25 @@ export class Output {
   /** One line of plain text on stdout, for people only; a function is called only if it is printed. */
   line(text: string | (() => string)): void {
     if (this.json || this.quiet) return;
-    this.#print(typeof text === "string" ? text : text());
+    this.#print(this.#timed(typeof text === "string" ? text : text()));
   }
 
-  /** How the work goes on: stderr. */
+  /** How the work goes on: stderr and the log. */
   note(text: string): void {
-    if (!this.quiet) this.error(text);
+    this.#append({ event: "note", text });
+    if (!this.quiet) this.#diagnose(text);
   }
 
-  /** What went wrong: stderr. */
+  /** The same for whoever waits in front of it: with `--json` it goes to the log only. */
+  aside(text: string): void {
+    this.#append({ event: "note", text });
+    if (!this.quiet && !this.json) this.#diagnose(text);
+  }
+
+  /** What went wrong: stderr and the log. */
   error(text: string): void {
-    this.flush();
-    const safe = text.split("\n").map((line) => plain(line, false)).join("\n");
-    if (this.diverted) this.diverted(safe);
-    else console.error(safe);
+    this.#append({ event: "error", text });
+    this.#diagnose(text);
   }
 
   /** Colours a part of a line, in a terminal and unless NO_COLOR is set. */
@@ -112,19 +125,39 @@ export class Output {
     this.#log = undefined;
   }
 
-  #write(event: Event, line: (() => string) | undefined, printJson: boolean): void {
-    const json = this.#log || (this.json && printJson) ? JSON.stringify(event) : "";
-    if (this.json) {
-      if (printJson) this.#print(json);
-    } else if (line) {
-      this.#print(line().split("\n").map((text) => plain(text, this.#coloured)).join("\n"));
+  #write(
+    event: Event,
+    line: (() => string) | undefined,
+    printJson: boolean,
+    logged?: () => Record<string, unknown>,
+  ): void {
+    if (this.json && printJson) this.#print(JSON.stringify(event));
+    if (!this.json && line) {
+      const lines = line().split("\n").map((text) => plain(text, this.#coloured));
+      this.#print(this.#timed(lines.join("\n")));
     }
-    if (this.#log) this.#append(json);
+    if (this.#log) this.#append({ ...event, ...logged?.() });
   }
 
-  #append(json: string): void {
+  #diagnose(text: string): void {
+    this.flush();
+    const safe = this.#timed(text.split("\n").map((line) => plain(line, false)).join("\n"));
+    if (this.diverted) this.diverted(safe);
+    else console.error(safe);
+  }
+
+  /** Puts the time of day before each line, if that is asked for. */
+  #timed(text: string): string {
+    if (this.#options.times !== true || this.json) return text;
+    const time = new Date().toTimeString().slice(0, 8);
+    return text.replace(/^/gm, `${time}  `);
+  }
+
+  #append(event: Event): void {
+    if (!this.#log) return;
+    const json = JSON.stringify({ at: new Date().toISOString(), ...event });
     try {
-      writeAll(this.#log as Deno.FsFile, this.#encoder.encode(json + "\n"));
+      writeAll(this.#log, this.#encoder.encode(json + "\n"));
     } catch (error) {
       // A full disk must not cost messages: go on without the log, and say so once.
       this.#log = undefined;
@@ -140,9 +173,10 @@ export class Output {
 }
 
 function openLog({ script, name }: OutputOptions): Deno.FsFile {
-  const path = `logs/${script}${typeof name === "string" ? `-${name}` : ""}.jsonl`;
+  const folder = ofProject("logs");
+  const path = `${folder}/${script}${typeof name === "string" ? `-${name}` : ""}.jsonl`;
   try {
-    Deno.mkdirSync("logs", { recursive: true });
+    Deno.mkdirSync(folder, { recursive: true });
     return Deno.openSync(path, { append: true, create: true });
   } catch (error) {
     throw new FailedError(`--log cannot write ${path}: ${reasonOf(error)}`);
@@ -159,6 +193,11 @@ function writeAll(file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Ar
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
+}
+
+/** A number of things: `1 row`, `2 rows`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** Text of a message for a line of its own: it can't colour it, end it or begin another. */

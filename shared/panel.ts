@@ -1,4 +1,7 @@
-/** A panel of lines in a terminal, drawn again in place, with what happened last below it. */
+/**
+ * A panel of lines in a terminal, drawn again in place, with what happened last below it: as much of it as there is
+ * room for, never more than the screen has lines, because what has scrolled away can't be drawn again.
+ */
 
 /** Draws at most so often, in milliseconds. */
 const REDRAW_MS = 100;
@@ -42,31 +45,42 @@ export class Panel implements Disposable {
   }
 
   #draw(): void {
-    const news = this.#news.length > 0 ? ["", ...this.#news] : [];
-    const lines = [...this.#rows.values(), ...news].map((line) => fit(line, columns()));
-    const up = this.#drawn > 0 ? `\x1b[${this.#drawn}A` : "";
+    const { columns, rows } = screen();
+    // The cursor stands on a line of its own below.
+    const panel = [...this.#rows.values()].slice(0, rows - 1);
+    const room = rows - 1 - panel.length - 1;
+    const news = room > 0 && this.#news.length > 0 ? ["", ...this.#news.slice(-room)] : [];
+    const lines = [...panel, ...news].map((line) => fit(line, columns));
+    // After the terminal has become smaller, what was drawn above it is out of reach.
+    const drawn = Math.min(this.#drawn, rows - 1);
+    const up = drawn > 0 ? `\x1b[${drawn}A` : "";
     const text = up + lines.map((line) => `\x1b[2K${line}\n`).join("") + "\x1b[0J";
     Deno.stdout.writeSync(this.#encoder.encode(text));
     this.#drawn = lines.length;
   }
 }
 
-/** A small trace of values: a bar each, from the least to the greatest; the last `width` of them. */
-export function trace(values: readonly number[], width: number): string {
+/**
+ * A small trace of values: a bar each, from the least to the greatest; the last `width` of them.
+ *
+ * @param least A smaller range than this doesn't fill the height: what hardly changes looks flat.
+ */
+export function trace(values: readonly number[], width: number, least = 0): string {
   const shown = values.slice(-width);
   const min = Math.min(...shown);
-  const range = Math.max(...shown) - min;
+  const range = Math.max(Math.max(...shown) - min, least);
   return shown.map((value) =>
     BARS[range === 0 ? 0 : Math.round((value - min) / range * (BARS.length - 1))]
   ).join("");
 }
 
-/** Width of the terminal; unknown to some, and 0 in others. */
-function columns(): number {
+/** Size of the terminal; unknown to some, and 0 in others. */
+function screen(): { columns: number; rows: number } {
   try {
-    return Deno.consoleSize().columns || 80;
+    const { columns, rows } = Deno.consoleSize();
+    return { columns: columns || 80, rows: rows || 24 };
   } catch {
-    return 80;
+    return { columns: 80, rows: 24 };
   }
 }
 

@@ -4,35 +4,36 @@
  * A stream adds its columns, its messages and its words.
  */
 import { delay } from "./abort.ts";
-import { offerAdminSite } from "./admin_site.ts";
+import { showAdminSite } from "./admin_site.ts";
 import { brokerAddress } from "./broker_url.ts";
 import { Connection } from "./connection.ts";
 import { type Row, RowReader, type Source } from "./csv_replay.ts";
+import { parseInstant } from "./local_time.ts";
 import type { Format, Outgoing } from "./messages.ts";
 import { type Pace, Schedule, waitUntil } from "./pace.ts";
+import { counted } from "./output.ts";
 import { Progress } from "./progress.ts";
 import { Publisher } from "./publisher.ts";
+import type { QueueNames } from "./queue_names.ts";
 import { paceOf, type ReplayOptions } from "./replay_options.ts";
 import type { Script } from "./script.ts";
 import { Sender } from "./sender.ts";
 import type { Queue, QueueType } from "./topology.ts";
 import { Announcer } from "./watch.ts";
 
-/** What a stream's producer adds. */
-export interface Stream<T> extends Source<T> {
+/** What a stream's producer adds. `K` are the keys of its queues. */
+export interface Stream<T, K extends string = string> extends Source<T> {
   readonly task: string;
   readonly script: string;
   /** Routing key of its announcements, such as `helpdesk.ticket`. */
   readonly key: string;
   /** Declared before anything is published. */
-  readonly queues: (type: QueueType) => Queue[];
+  readonly queues: (names: QueueNames<K>, type: QueueType) => Queue[];
   /** What consumers remember of the queues: emptied with them by `--purge`. */
-  readonly states?: readonly Queue[];
+  readonly states?: (names: QueueNames<K>) => Queue[];
   /** Time between rows unless a flag says otherwise, in milliseconds. */
   readonly intervalMs: number;
-  /** Recorded time of a row, in milliseconds; left out where rows have none. */
-  readonly time?: (item: T) => number;
-  readonly messages: (item: T, format: Format) => Outgoing[];
+  readonly messages: (item: T, format: Format, names: QueueNames<K>) => Outgoing[];
   /** A row in words. */
   readonly line: (item: T) => string;
 }
@@ -49,7 +50,10 @@ const CLOCK = { now: () => performance.now(), sleep: delay };
  * @throws {UsageError} If flags or file are wrong; nothing is published then.
  * @throws {FailedError} If there is no broker, or it refuses.
  */
-export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>): Promise<number> {
+export async function replay<T, K extends string>(
+  script: Script<ReplayOptions<K>>,
+  stream: Stream<T, K>,
+): Promise<number> {
   const { values, out, signal } = script;
   const pace = paceOf(values, stream);
   const run = values.run ?? crypto.randomUUID().slice(0, 8);
@@ -62,19 +66,20 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
   const broker = values.dryRun ? undefined : await connect(script, stream, stack);
   const publisher = broker?.publisher;
   out.event({ event: "ready", pid: Deno.pid, name: stream.script }, () => {
-    const queues = stream.queues(values.queueType).map(({ queue }) => queue).join(", ");
+    const queues = Object.values(values.queue).join(", ");
     const dry = values.dryRun ? " (dry run: nothing is sent)" : "";
     return `Replaying ${values.file} into ${queues}${dry}, run ${run}; Ctrl-C stops`;
   });
   out.flush();
-  const bar = out.terminal && !out.quiet && isFast(pace)
+  // A dry run is for its lines.
+  const bar = out.terminal && !out.quiet && isFast(pace) && !values.dryRun
     ? stack.use(new Progress(out, values.loop ? undefined : reader.size))
     : undefined;
   const sender = new Sender({
     ...broker,
     stream,
     out,
-    format: values.format,
+    messages: (item) => stream.messages(item, values.format, values.queue),
     start: { run, row: values.skip + 1 },
     onRow: ({ rows, confirmed }) => {
       bar?.update(rows, confirmed, reader.bytesRead);
@@ -92,7 +97,7 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
     if (row.run !== pass) schedule.nextPass();
     pass = row.run;
     if ("item" in row) {
-      const due = schedule.due(stream.time?.(row.item));
+      const due = schedule.due("speed" in pace ? parseInstant(row.recorded) : undefined);
       // Each await that waits for nothing costs a fast replay some percent of its rows.
       if (due > CLOCK.now()) await waitUntil(due, CLOCK, signal);
       if (publisher?.isFull) await publisher.room(signal);
@@ -113,21 +118,21 @@ export async function replay<T>(script: Script<ReplayOptions>, stream: Stream<T>
 }
 
 /** Connects and declares the queues; `purge` empties them. */
-async function connect<T>(
-  { values, out, signal }: Script<ReplayOptions>,
-  stream: Stream<T>,
+async function connect<T, K extends string>(
+  { values, out, signal }: Script<ReplayOptions<K>>,
+  stream: Stream<T, K>,
   stack: AsyncDisposableStack,
 ): Promise<{ publisher: Publisher; announcer: Announcer; purge: () => Promise<void> }> {
   const address = brokerAddress(values.url, values);
-  const asks = out.terminal && Deno.stdin.isTerminal() && values.file !== "-";
-  if (asks && !values.noAdmin && !values.quiet) await offerAdminSite(address);
   const options = { out, signal, name: stream.script };
   const connection = stack.use(await Connection.open(address, "publish", options));
-  const queues = [...stream.queues(values.queueType), ...(values.purge ? stream.states ?? [] : [])];
+  await showAdminSite(address, out, { open: values.admin });
+  const states = values.purge ? stream.states?.(values.queue) ?? [] : [];
+  const queues = [...stream.queues(values.queue, values.queueType), ...states];
   const publisher = stack.use(await Publisher.open(connection, queues));
   const purge = async () => {
     for (const { queue } of queues) {
-      out.note(`Emptied ${queue} of ${await connection.purge(queue)} messages`);
+      out.note(`Emptied ${queue} of ${counted(await connection.purge(queue), "message")}`);
     }
   };
   return { publisher, announcer: stack.use(new Announcer(connection, stream.script)), purge };

@@ -1,4 +1,5 @@
 /** The flags that all producers share. */
+import { ADMIN_OPTION } from "./admin_site.ts";
 import { URL_OPTION } from "./broker_url.ts";
 import { UsageError } from "./errors.ts";
 import type { Format } from "./messages.ts";
@@ -8,13 +9,15 @@ import {
   integer,
   number,
   oneOf,
+  type Option,
   optional,
+  pathWithDefault,
   plainName,
-  text,
   type Values,
   withDefault,
 } from "./options.ts";
 import type { Pace } from "./pace.ts";
+import type { QueueNames } from "./queue_names.ts";
 import { OUTPUT_OPTIONS } from "./script.ts";
 import { QUEUE_TYPE_OPTION } from "./topology.ts";
 
@@ -24,10 +27,14 @@ export const CSV_OPTIONS = {
   delimiter: withDefault("CHAR", delimiter, ",", "what separates cells; tab for a tab"),
 };
 
-/** The flags of a producer; `file` and `interval` are what it does without them. */
-export function replayOptions(file: string, interval: string) {
+/** The flags of a producer; `file` and `interval` are what it does without them, `queue` its flag of that name. */
+export function replayOptions<K extends string>(
+  file: string,
+  interval: string,
+  queue: Option<QueueNames<K>>,
+) {
   return {
-    file: withDefault("PATH", text, file, "CSV to replay, - for standard input"),
+    file: pathWithDefault("PATH", file, "CSV to replay, - for standard input"),
     interval: optional(
       "TIME",
       duration,
@@ -51,38 +58,40 @@ export function replayOptions(file: string, interval: string) {
     ),
     strict: flag("stop at the first malformed row"),
     purge: flag("empty the queues first: their ready messages, and saved states"),
-    dryRun: flag("as usual but without a broker: nothing is sent"),
-    noAdmin: flag("don't offer RabbitMQ's admin site"),
+    dryRun: flag(
+      "show the messages, without a broker: nothing is sent, and only a typed pace is kept",
+    ),
+    queue,
+    ...ADMIN_OPTION,
     ...URL_OPTION,
     ...QUEUE_TYPE_OPTION,
     ...OUTPUT_OPTIONS,
   };
 }
 
-export type ReplayOptions = ReturnType<typeof replayOptions>;
+export type ReplayOptions<K extends string = string> = ReturnType<typeof replayOptions<K>>;
 
 /**
- * The pace that the flags ask for.
+ * The pace that the flags ask for; a dry run waits for nothing unless they do.
  *
  * @param stream Its time between rows when no flag says so, in milliseconds; whether rows have recorded times.
  * @throws {UsageError} If flags exclude each other, or the recorded pace of rows without times is asked for.
  */
 export function paceOf(
-  values: Values<ReplayOptions>,
-  stream: { intervalMs: number; time?: unknown },
+  { interval, speed, loop, file, dryRun }: Values<ReplayOptions>,
+  stream: { intervalMs: number; timeColumn?: string },
 ): Pace {
-  if (values.speed !== undefined && stream.time === undefined) {
+  if (speed !== undefined && stream.timeColumn === undefined) {
     throw new UsageError("--speed needs recorded times, and these rows have none: give --interval");
   }
-  if (values.interval !== undefined && values.speed !== undefined) {
+  if (interval !== undefined && speed !== undefined) {
     throw new UsageError("--interval and --speed exclude each other: give one of them");
   }
-  if (values.loop && values.file === "-") {
+  if (loop && file === "-") {
     throw new UsageError("--loop can't begin again with standard input: give a file");
   }
-  return values.speed === undefined
-    ? { intervalMs: values.interval ?? stream.intervalMs }
-    : { speed: values.speed };
+  if (speed !== undefined) return { speed };
+  return { intervalMs: interval ?? (dryRun ? 0 : stream.intervalMs) };
 }
 
 function columnMap(value: string): Record<string, string> {

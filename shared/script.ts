@@ -11,7 +11,8 @@ import { Output } from "./output.ts";
 /** The flags that decide what a script prints. */
 export const OUTPUT_OPTIONS = {
   json: flag("one JSON object a line on stdout, nothing else there"),
-  log: flag("append the same JSON lines to logs/<script>[-name].jsonl"),
+  log: flag("append what happens, as JSON lines with their time, to logs/<script>[-name].jsonl"),
+  times: flag("the time of day before each line"),
   quiet: flag("print only errors and the summary"),
 };
 
@@ -42,7 +43,8 @@ export async function run<O extends Options>(
   let out: Output | undefined;
   try {
     const end = Deno.args.indexOf("--");
-    if (Deno.args.slice(0, end < 0 ? undefined : end).includes("--help")) {
+    const flags = Deno.args.slice(0, end < 0 ? undefined : end);
+    if (flags.includes("--help") || flags.includes("-h")) {
       console.log(helpText(usage));
       Deno.exit(0);
     }
@@ -53,10 +55,12 @@ export async function run<O extends Options>(
   } catch (error) {
     code = error instanceof UsageError ? 2 : 1;
     const expected = error instanceof UsageError || error instanceof FailedError;
+    const stopped = stop.signal.aborted && error === stop.signal.reason;
     // A stack trace is for what should never happen; a user's mistake gets a sentence.
-    if (expected) console.error(reasonOf(error));
-    else if (!(stop.signal.aborted && error === stop.signal.reason)) console.error(error);
-    else code = 0;
+    const text = expected ? reasonOf(error) : Deno.inspect(error);
+    if (stopped && !expected) code = 0;
+    else if (out) out.error(text);
+    else console.error(text);
   }
   out?.close();
   // Not mid-work: everything is closed, but a pending read of stdin would keep the process.

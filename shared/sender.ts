@@ -4,17 +4,18 @@
  */
 import { type RejectedRow, reportRejected } from "./csv_replay.ts";
 import { reasonOf } from "./errors.ts";
-import { inert, type Output } from "./output.ts";
+import { counted, inert, type Output } from "./output.ts";
 import type { Message, Publisher } from "./publisher.ts";
 import type { Stream } from "./replay.ts";
 import { type Place, Tally } from "./tally.ts";
 import type { Announcer } from "./watch.ts";
-import type { Format, Outgoing } from "./messages.ts";
+import type { Outgoing } from "./messages.ts";
 
 export interface SenderOptions<T> {
-  readonly stream: Pick<Stream<T>, "task" | "script" | "key" | "messages" | "line">;
+  readonly stream: Pick<Stream<T>, "task" | "script" | "key" | "line">;
   readonly out: Output;
-  readonly format: Format;
+  /** The messages of a row. */
+  readonly messages: (item: T) => Outgoing[];
   /** Whether the script can go on where it was stopped. @default true */
   readonly resumable?: boolean;
   /** Where the replay begins. */
@@ -40,8 +41,8 @@ export class Sender<T> {
 
   /** Sends all messages of a row; what becomes of them is counted as the broker tells. */
   send(row: Place, item: T): void {
-    const { stream, format, publisher } = this.#options;
-    const messages = stream.messages(item, format).map((outgoing) =>
+    const { stream, publisher } = this.#options;
+    const messages = this.#options.messages(item).map((outgoing) =>
       toMessage(outgoing, row, stream.script)
     );
     const key = this.tally.take(row, messages.length, publisher !== undefined);
@@ -92,9 +93,10 @@ export class Sender<T> {
         nextRow: next.nextRow,
       },
       () =>
-        `${rows} rows in ${seconds} s (${rowsPerSecond} rows/s): ${published} messages ` +
+        `${counted(rows, "row")} in ${seconds} s (${rowsPerSecond} rows/s): ` +
+        `${counted(published, "message")} ` +
         (publisher ? `published, ${confirmed} confirmed` : "made, none sent (dry run)") +
-        `, ${rejected} rows rejected, ${failed} messages failed`,
+        `, ${counted(rejected, "row")} rejected, ${counted(failed, "message")} failed`,
     );
     if (publisher && resumable && (stopped || failed > 0)) {
       out.note(
@@ -111,8 +113,16 @@ export class Sender<T> {
     if (whole) this.#done(row, item);
   }
 
-  #published({ row }: Place, { queue, properties }: Message): void {
-    this.#options.out.event({ event: "published", row, queue, id: properties.messageId });
+  #published({ row }: Place, { queue, body, properties }: Message): void {
+    const { out, publisher } = this.#options;
+    const event = { event: "published", row, queue, id: properties.messageId };
+    if (publisher) return out.event(event, undefined, () => ({ body: body.toString() }));
+    // A dry run is there to show them.
+    const text = body.toString();
+    out.event(
+      { ...event, body: text },
+      () => `${String(row).padStart(6)}  ${queue}  ${inert(text)}`,
+    );
   }
 
   #returned({ row }: Place, { queue, properties }: Message): void {
@@ -123,9 +133,9 @@ export class Sender<T> {
   }
 
   #done(place: Place, item: T): void {
-    const { stream, out, announcer, onRow } = this.#options;
+    const { stream, out, publisher, announcer, onRow } = this.#options;
     const { rows, confirmed, rejected, failed } = this.tally;
-    if (onRow(this.tally)) {
+    if (onRow(this.tally) && publisher) {
       out.line(() => `${String(place.row).padStart(6)}  ${inert(stream.line(item))}`);
     }
     announcer?.announce(stream.key, () => ({

@@ -11,6 +11,7 @@ export const TEMPERATURES: Source<Temperatures> = {
     "food-a": ["Channel2"],
     "food-b": ["Channel3"],
   },
+  timeColumn: "time",
   parse([recorded = "", ...cells]) {
     const time = formatLocalTime(parseLocalTime(recorded));
     const readings = CHANNELS.flatMap((channel, index) => {

@@ -2,11 +2,14 @@
 import type { Alert, Channel, ChannelRule } from "./alerts.ts";
 import { alertText, CHANNEL_NAMES, spanText, timeOfDay } from "./alert_text.ts";
 import type { ChannelSummary, Judged } from "./channel_monitor.ts";
-import type { Output } from "./output.ts";
+import { counted, type Output } from "./output.ts";
 import { Panel, trace } from "./panel.ts";
 
 /** Bars in a channel's trace. */
 const TRACE_WIDTH = 20;
+
+/** A trace as high as its line is one of at least so much, in °F: less than that is a stall. */
+const TRACE_RANGE = 1;
 
 export class SmokerScreen implements Disposable {
   readonly #out: Output;
@@ -90,7 +93,9 @@ export class SmokerScreen implements Disposable {
       : "";
     return `${CHANNEL_NAMES[channel].padEnd(6)}  ${this.#out.paint("bold", degrees(now))}  ` +
       `${signed(change)} in ${spanText(span).padEnd(7)}  ` +
-      `${this.#out.paint("cyan", trace(values, TRACE_WIDTH).padEnd(TRACE_WIDTH))}  ${alert}`;
+      `${
+        this.#out.paint("cyan", trace(values, TRACE_WIDTH, TRACE_RANGE).padEnd(TRACE_WIDTH))
+      }  ${alert}`;
   }
 }
 
@@ -99,11 +104,12 @@ export function summaryText(channel: keyof typeof CHANNEL_NAMES, summary: Channe
   const { readings, alertingReadings, episodes } = summary;
   const lines = episodes.map(({ rule, opened, resolved, readings, min, max }) => {
     const end = resolved === null ? "still open" : `to ${timeOfDay(resolved)}`;
-    return `  ${rule} from ${timeOfDay(opened)} ${end}: ${readings} readings, ${min} to ${max} °F`;
+    return `  ${rule} from ${timeOfDay(opened)} ${end}: ${counted(readings, "reading")}, ` +
+      `${min} to ${max} °F`;
   });
   return [
-    `${CHANNEL_NAMES[channel]}: ${readings} readings judged, ${alertingReadings} alerting, ` +
-    `${episodes.length} episodes`,
+    `${CHANNEL_NAMES[channel]}: ${counted(readings, "reading")} judged, ` +
+    `${alertingReadings} alerting, ${counted(episodes.length, "episode")}`,
     ...lines,
   ].join("\n");
 }

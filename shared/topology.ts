@@ -1,11 +1,12 @@
 /**
- * Every queue and exchange of the collection, in one place.
+ * How every queue and exchange of the collection is declared, in one place.
  *
  * Queues are durable quorum queues: replicated on a cluster, and measured faster than classic ones here.
- * `--queue-type classic` declares the queues that others share plain, with no arguments at all, as older
- * programs do.
+ * `--queue-type classic` declares the queues that older programs share plain, with no arguments at all, as those do;
+ * what is ours alone stays as it is.
  */
 import { oneOf, withDefault } from "./options.ts";
+import { ALERT_QUEUES, HELPDESK_QUEUES, READING_QUEUES, TASK_QUEUES } from "./queue_names.ts";
 
 export type QueueType = "quorum" | "classic";
 
@@ -15,19 +16,6 @@ export interface Queue {
   readonly durable: true;
   readonly arguments?: Record<string, string | number | boolean>;
 }
-
-/** The queues that producers fill and consumers read. */
-export const HELP_QUEUE = "help_queue";
-export const HELP_REPLIES = "help_replies";
-export const TASK_QUEUE = "task_queue";
-export const ALERT_QUEUE = "alert_queue";
-
-/** The smart smoker's queues, by channel. */
-export const READING_QUEUES = {
-  "smoker": "01-smoker",
-  "food-a": "02-food-A",
-  "food-b": "02-food-B",
-} as const;
 
 /** How the notifier can tell of an alert. */
 export const NOTICE_KINDS = ["email", "text", "webhook"] as const;
@@ -54,7 +42,7 @@ export const QUEUE_TYPE_OPTION = {
     "TYPE",
     oneOf<QueueType>("quorum", "classic"),
     "quorum",
-    "how shared queues are declared: quorum, or classic as older programs do",
+    "how the queues that older programs share are declared: quorum, or classic as they do",
   ),
 };
 
@@ -66,12 +54,17 @@ export function sharedQueue(queue: string, type: QueueType): Queue {
 }
 
 /** Where helpdesk workers send their replies; ours alone, so always a quorum queue. */
-export function repliesQueue(): Queue {
+export function repliesQueue(queue: string): Queue {
   return {
-    queue: HELP_REPLIES,
+    queue,
     durable: true,
     arguments: { ...QUORUM, "x-max-length": MAX_REPLIES },
   };
+}
+
+/** Where monitors send their alerts; ours alone, so always a quorum queue. */
+export function alertQueue(queue: string): Queue {
+  return { queue, durable: true, arguments: QUORUM };
 }
 
 /** The readings of a channel: one consumer is active, others stand by, so that windows are never shared. */
@@ -100,10 +93,12 @@ export function stateQueue(queue: string): Queue {
 /**
  * The notices of one kind that wait to be sent; ours alone. One notifier sends, others stand by, so that they
  * leave in order.
+ *
+ * @param alerts The queue of the alerts that they come from.
  */
-export function noticeQueue(kind: NoticeKind): Queue {
+export function noticeQueue(kind: NoticeKind, alerts: string = ALERT_QUEUES.alerts): Queue {
   return {
-    queue: `${ALERT_QUEUE}.${kind}`,
+    queue: `${alerts}.${kind}`,
     durable: true,
     arguments: {
       ...QUORUM,
@@ -136,13 +131,13 @@ export function deadQueues(): string[] {
 export function allQueues(type: QueueType): Queue[] {
   const readings = Object.values(READING_QUEUES);
   const read = [
-    sharedQueue(HELP_QUEUE, type),
-    repliesQueue(),
-    sharedQueue(TASK_QUEUE, type),
+    sharedQueue(HELPDESK_QUEUES.tickets, type),
+    repliesQueue(HELPDESK_QUEUES.replies),
+    sharedQueue(TASK_QUEUES.tasks, type),
     ...readings.map((queue) => readingQueue(queue, type)),
-    sharedQueue(ALERT_QUEUE, type),
+    alertQueue(ALERT_QUEUES.alerts),
   ];
   const states = readings.map((queue) => stateQueue(queue));
-  const notices = NOTICE_KINDS.map(noticeQueue);
+  const notices = NOTICE_KINDS.map((kind) => noticeQueue(kind));
   return [...read, ...notices, ...states, ...read.map(({ queue }) => deadQueue(queue))];
 }

@@ -9,11 +9,19 @@ import { deliveriesBefore, type Delivery } from "./dead_letters.ts";
 import { reasonOf } from "./errors.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import { publishedAt } from "./messages.ts";
-import { integer, optional, plainName, positiveDuration, withDefault } from "./options.ts";
+import {
+  integer,
+  type Option,
+  optional,
+  plainName,
+  positiveDuration,
+  withDefault,
+} from "./options.ts";
+import { counted, inert } from "./output.ts";
 import { Publisher } from "./publisher.ts";
 import { RecentIds } from "./recent_ids.ts";
 import { OUTPUT_OPTIONS, type Script } from "./script.ts";
-import { deadQueue, type Queue, QUEUE_TYPE_OPTION, type QueueType } from "./topology.ts";
+import { deadQueue, type Queue, QUEUE_TYPE_OPTION } from "./topology.ts";
 import { Announcer } from "./watch.ts";
 
 /** RabbitMQ's limit for a consumer of a quorum queue. */
@@ -22,9 +30,16 @@ const MAX_PREFETCH = 2000;
 /** Ids remembered, so that a message delivered twice is handled once. */
 const REMEMBERED_IDS = 10_000;
 
+const NAME_OPTION: Option<string> = {
+  value: "NAME",
+  parse: plainName,
+  otherwise: () => `w${Deno.pid}`,
+  help: "name in lines, replies and the log's file (default w<process id>)",
+};
+
 /** The flags of every consumer. */
 export const CONSUMER_OPTIONS = {
-  name: optional("NAME", plainName, "name in lines, replies and the log (default w<process id>)"),
+  name: NAME_OPTION,
   prefetch: withDefault(
     "N",
     integer(1, MAX_PREFETCH),
@@ -58,11 +73,13 @@ export interface Work<T> {
   /** Its announcements are `<stream>.<handled>`, `<stream>.dead` and `<stream>.presence`. */
   readonly stream: string;
   readonly handled: string;
-  readonly queue: (type: QueueType) => Queue;
+  readonly queue: Queue;
   /** Queues it publishes to. */
   readonly publishesTo?: readonly Queue[];
   /** Throws an error that says why when the delivery can't be decoded. */
   readonly decode: (delivery: Delivery) => T;
+  /** An item in words, for the line that a worker prints when it takes one; without it there is none. */
+  readonly taken?: (item: T, job: Job) => string;
   /** Does the work, and says what has been done: the fields of its announcement. */
   readonly handle: (item: T, job: Job) => Promise<Record<string, unknown>>;
   /** Added to the totals of its announcements. */
@@ -90,9 +107,8 @@ type ConsumerOptions = typeof CONSUMER_OPTIONS & Partial<typeof WORKER_OPTIONS>;
  */
 export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Promise<void> {
   const { values, out } = script;
-  const name = values.name ?? `w${Deno.pid}`;
-  const queue = job.queue(values.queueType);
-  const { queue: queueName } = queue;
+  const { name } = values;
+  const { queue: queueName } = job.queue;
   const counts = { handled: 0, duplicates: 0, dead: 0 };
   const totals = () => ({ ...counts, ...job.totals?.() });
   const seen = new RecentIds(REMEMBERED_IDS);
@@ -127,7 +143,9 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
     } catch (error) {
       return { dead: reasonOf(error) };
     }
-    const done = await job.handle(item, { delivery, name, attempt: before + 1, publisher });
+    const one = { delivery, name, attempt: before + 1, publisher };
+    sayTaken(item, one);
+    const done = await job.handle(item, one);
     counts.handled++;
     if (messageId !== undefined) seen.add(messageId);
     announcer.announce(`${job.stream}.${job.handled}`, () => ({
@@ -139,9 +157,22 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
     return "ack";
   };
 
+  const sayTaken = (item: T, one: Job) => {
+    const { taken } = job;
+    if (!taken) return;
+    const { attempt, delivery: { messageId, redelivered } } = one;
+    out.event(
+      { event: "taken", worker: name, id: messageId || null, redelivered, attempt },
+      () => {
+        const again = redelivered ? out.paint("yellow", `  (redelivered, attempt ${attempt})`) : "";
+        return `${out.paint("cyan", name)}  ${inert(taken(item, one))}${again}`;
+      },
+    );
+  };
+
   // Without a connection nothing can come.
   using idle = new IdleWatch(values.exitWhenIdle, () => connection.away);
-  await consume(connection, queue, handle, {
+  await consume(connection, job.queue, handle, {
     prefetch: values.prefetch,
     dead: publisher,
     signal: AbortSignal.any([script.signal, idle.signal]),
@@ -169,7 +200,8 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
   });
   out.summary({ event: "summary", ...counts }, () => {
     const { handled, duplicates, dead } = counts;
-    return `${name}: ${handled} handled, ${duplicates} duplicates, ${dead} dead letters` +
+    return `${name}: ${handled} handled, ${counted(duplicates, "duplicate")}, ` +
+      counted(dead, "dead letter") +
       (job.statistics && handled > 0 ? `\n${job.statistics()}` : "");
   });
 }

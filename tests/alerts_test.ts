@@ -55,7 +55,7 @@ function every30s(values: number[], from = 0): [number, number][] {
 }
 
 function judgeOf(channel: Channel, options?: RuleOptions, state?: ChannelState): ChannelJudge {
-  return new ChannelJudge(ruleFor(channel, options), state ?? null);
+  return new ChannelJudge(ruleFor(channel, { window: "readings", ...options }), state ?? null);
 }
 
 function judgeAll(judge: ChannelJudge, list: NewReading[]): Verdict[] {
@@ -86,15 +86,16 @@ const TIME = { window: "time" } as const;
 test("`ruleFor()` gives the smoker a drop over 5 readings and the foods a stall over 20", () => {
   const mode = "readings";
   assert.deepEqual(
-    ruleFor("smoker"),
+    ruleFor("smoker", { window: mode }),
     { channel: "smoker", rule: "drop", threshold: 15, mode, span: 150_000, count: 5 },
   );
   for (const channel of ["food-a", "food-b"] as const) {
     assert.deepEqual(
-      ruleFor(channel),
+      ruleFor(channel, { window: mode }),
       { channel, rule: "stall", threshold: 1, mode, span: 600_000, count: 20 },
     );
   }
+  assert.equal(ruleFor("smoker").mode, "time");
 });
 
 test("`ruleFor()` takes thresholds and spans; a count is the nearest whole one, at least 1", () => {

@@ -49,7 +49,7 @@ function delivered(bytes: Uint8Array, contentType: string | undefined): Delivery
 }
 
 const READING = '{"time":"2021-05-22T12:34:10","channel":"smoker","fahrenheit":103.5}';
-const { body: _, ...NOTICE } = noticeMessage(sampleNotice(), "email");
+const { body: _, ...NOTICE } = noticeMessage(sampleNotice(), "email", "alert_queue");
 const ALERT = JSON.stringify(sampleNotice().alert);
 const QUEUES: Record<string, { decode: (delivery: Delivery) => unknown; good: string[] }> = {
   help_queue: {
@@ -130,7 +130,7 @@ Deno.test(
   () => {
     let dead = 0;
     let told = 0;
-    const monitor = new ChannelMonitor(ruleFor("smoker"), {
+    const monitor = new ChannelMonitor(ruleFor("smoker", { window: "readings" }), "alert_queue", {
       onJudged: () => told++,
       onDead: () => dead++,
       onTold: () => {},
@@ -220,7 +220,7 @@ for (const [seed, [name, { stream, file, decode }]] of Object.entries(STREAMS).e
               continue;
             }
             counts.items++;
-            for (const message of stream.messages(row.item, "json")) {
+            for (const message of stream.messages(row.item, "json", {})) {
               decode(delivered(Buffer.from(message.body), message.contentType), message);
             }
           }

@@ -27,6 +27,7 @@ function queueWith(answers: (string | Error)[], { giveUpMs = 60_000, retryMs = 2
       return typeof answer === "string" ? Promise.resolve(answer) : Promise.reject(answer);
     },
   }, {
+    backlog: { skips: () => false },
     giveUpMs,
     retryMs,
     signal: stop.signal,

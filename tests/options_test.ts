@@ -17,6 +17,7 @@ import {
   type Usage,
   withDefault,
 } from "../shared/options.ts";
+import { queueOption } from "../shared/queue_names.ts";
 import { paceOf, replayOptions } from "../shared/replay_options.ts";
 
 /** Runs a test without any permission. */
@@ -305,7 +306,7 @@ test("`helpText()` names what the script does and every flag with its default", 
     ["--dry-run", "nothing is sent", undefined],
     ["--purge-queue NAME", "queue to empty; repeatable", undefined],
     ["--url URL", "the broker", undefined],
-    ["--help", "show this", undefined],
+    ["--help", "show this; -h, too", undefined],
   ];
   for (const [left, right, fallback] of flags) {
     const line = lines.filter((line) => line.trim().startsWith(`${left}  `));
@@ -324,10 +325,13 @@ test("`helpText()` shows free arguments", () => {
 });
 
 test("`helpText()` works for a script without flags of its own", () => {
-  assert.match(helpText({ ...USAGE, options: {} }), /^ {2}--help {2}show this$/m);
+  assert.match(helpText({ ...USAGE, options: {} }), /^ {2}--help {2}show this/m);
 });
 
-const PRODUCER = { ...USAGE, options: replayOptions("data/x.csv", "5s") };
+const PRODUCER = {
+  ...USAGE,
+  options: replayOptions("data/x.csv", "5s", queueOption({ x: "x_queue" }, { main: "x" })),
+};
 
 test("a producer's flags have the values that the design names", () => {
   const { values } = parseOptions([], PRODUCER);
@@ -345,7 +349,8 @@ test("a producer's flags have the values that the design names", () => {
     strict: false,
     purge: false,
     dryRun: false,
-    noAdmin: false,
+    queue: { x: "x_queue" },
+    admin: false,
     url: undefined,
     ca: undefined,
     cert: undefined,
@@ -353,6 +358,7 @@ test("a producer's flags have the values that the design names", () => {
     queueType: "quorum",
     json: false,
     log: false,
+    times: false,
     quiet: false,
   });
 });
@@ -360,7 +366,7 @@ test("a producer's flags have the values that the design names", () => {
 test("every flag of a producer is in its help", () => {
   const help = helpText(PRODUCER);
   const flags = "file interval speed skip limit loop run columns delimiter format strict purge " +
-    "dry-run no-admin url ca cert key queue-type json log quiet help";
+    "dry-run queue admin url ca cert key queue-type json log times quiet help";
   for (const name of flags.split(" ")) assert.match(help, new RegExp(`^  --${name} `, "m"), name);
   assert.match(help, /--interval.*5s/);
 });
@@ -393,12 +399,16 @@ test("a producer's `--columns` and `--delimiter` are read, or refused in one lin
 });
 
 test("`paceOf()` turns a producer's flags into its pace", () => {
-  const stream = { intervalMs: 5000, time: () => 0 };
+  const stream = { intervalMs: 5000, timeColumn: "time" };
   const pace = (...args: string[]) => paceOf(parseOptions(args, PRODUCER).values, stream);
   assert.deepEqual(pace(), { intervalMs: 5000 });
   assert.deepEqual(pace("--interval", "250ms"), { intervalMs: 250 });
   assert.deepEqual(pace("--interval", "0"), { intervalMs: 0 });
   assert.deepEqual(pace("--speed", "60"), { speed: 60 });
+  // A dry run shows what would be sent: only a pace that is typed is kept.
+  assert.deepEqual(pace("--dry-run"), { intervalMs: 0 });
+  assert.deepEqual(pace("--dry-run", "--interval", "2s"), { intervalMs: 2000 });
+  assert.deepEqual(pace("--dry-run", "--speed", "60"), { speed: 60 });
   assert.deepEqual(pace("--loop", "--speed", "0.5"), { speed: 0.5 });
   const refused: [string[], RegExp][] = [
     [["--interval", "5s", "--speed", "60"], /--interval and --speed exclude each other/],

@@ -1,12 +1,15 @@
 /** A network that tests can cut: a TCP proxy before the broker. */
+import assert from "node:assert/strict";
+import { testBroker } from "./test_broker.ts";
+
 export class BrokerProxy implements Disposable {
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #open = new Set<Deno.Conn>();
-  readonly #target: number;
+  readonly #target: Deno.ConnectOptions;
   #down = false;
 
-  /** @param target Port of the broker on this machine. */
-  constructor(target = 5672) {
+  /** @param target Where the broker is. @default the tests' broker */
+  constructor(target: Deno.ConnectOptions = testBroker().hosts[0] ?? assert.fail("no broker")) {
     this.#target = target;
     this.#serve();
   }
@@ -48,7 +51,7 @@ export class BrokerProxy implements Disposable {
         continue;
       }
       try {
-        const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
+        const server = await Deno.connect(this.#target);
         for (const socket of [client, server]) this.#open.add(socket);
         Promise.race([pipe(client, server), pipe(server, client)]).then(() => {
           for (const socket of [client, server]) this.#open.delete(socket);

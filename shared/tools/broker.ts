@@ -9,7 +9,7 @@
 import { delay } from "../abort.ts";
 import { type BrokerAddress, hostList, requireNetPermission, URL_OPTION } from "../broker_url.ts";
 import { FailedError, UsageError } from "../errors.ts";
-import { flag, integer, optional, text } from "../options.ts";
+import { flag, integer, optional, path } from "../options.ts";
 import type { Output } from "../output.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
 import { sayRunning, sayStatus, sayStopped } from "./broker_report.ts";
@@ -35,10 +35,9 @@ const options = {
     clusterSize,
     "a cluster of 3, 5 or 7 nodes on this machine, on ports from --port on; 1 is none (default: what is there, else 1)",
   ),
-  data: optional(
+  data: path(
     "DIR",
-    text,
-    `its folder: data, log, configuration (default ${FOLDER}/<port>); of a cluster's nodes DIR/<port>`,
+    `its folder, below ${FOLDER}/: data, log, configuration (default ${FOLDER}/<port>); of a cluster's nodes DIR/<port>`,
   ),
   install: flag("if none answers and none is installed: install RabbitMQ with apt-get first"),
   stop: flag(

@@ -1,12 +1,13 @@
 /** Which broker the flags of `deno task broker` mean: an address, and the nodes on this machine behind it. */
 import { type BrokerAddress, brokerAddress } from "../broker_url.ts";
 import { UsageError } from "../errors.ts";
+import { ofProject } from "../from_here.ts";
 import { clusterNodes, fellowsOf, portRange } from "./cluster.ts";
 import { type Greeting, greeting } from "./greeting.ts";
 import { MAX_PORT, MIN_PORT } from "./local_node.ts";
 import { configuredNode, listNodes, type NodeOptions } from "./node_conf.ts";
 
-export const FOLDER = ".rabbitmq";
+export const FOLDER = ofProject(".rabbitmq");
 export const DEFAULT_PORT = 5672;
 
 /** What the flags say. */

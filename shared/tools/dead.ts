@@ -15,11 +15,13 @@ import { Connection } from "../connection.ts";
 import type { Delivery } from "../dead_letters.ts";
 import { UsageError } from "../errors.ts";
 import { flag, integer, optional, text } from "../options.ts";
+import { counted } from "../output.ts";
+import { requireQueueName } from "../queue_names.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { deadQueues } from "../topology.ts";
+import { deadQueue, deadQueues } from "../topology.ts";
 import { discard, look, requeue } from "./dead_round.ts";
 import { LetterReader } from "./letter_reader.ts";
-import { type Letter, LetterCount, letterCount, readLetter } from "./letters.ts";
+import { type Letter, LetterCount, readLetter } from "./letters.ts";
 import type { Fates } from "./requeue.ts";
 
 const usage = {
@@ -30,7 +32,11 @@ const usage = {
     "--requeue puts those of a queue or a reason back where they come from; without --yes it only says what it\n" +
     "would do. --discard removes them: it asks in a terminal, elsewhere it needs --yes.",
   options: {
-    queue: optional("NAME", text, "letters of this queue only: help_queue or help_queue.dead"),
+    queue: optional(
+      "NAME",
+      readQueue,
+      "letters of this queue only, also one of yours: task_queue2 or task_queue2.dead",
+    ),
     reason: optional("TEXT", text, "letters whose reason has this in it, in any case"),
     limit: optional(
       "N",
@@ -44,6 +50,11 @@ const usage = {
     ...OUTPUT_OPTIONS,
   },
 };
+
+/** The queue whose letters are meant. */
+function readQueue(typed: string): string {
+  return requireQueueName(typed.replace(/\.dead$/, ""));
+}
 
 type DeadScript = Script<typeof usage.options>;
 
@@ -70,7 +81,10 @@ async function main(script: DeadScript): Promise<number> {
   let locked = false;
   for (const queue of queues) {
     if (signal.aborted) break;
-    if (!await connection.inspect(queue)) continue;
+    if (!await connection.inspect(queue)) {
+      if (deadQueues().includes(queue)) continue;
+      throw new UsageError(`--queue: there is no queue ${queue}`);
+    }
     if (!locked) await lock(connection, script);
     locked = true;
     // What comes dead again while letters are put back lies behind these.
@@ -85,7 +99,7 @@ async function main(script: DeadScript): Promise<number> {
     if (values.discard) {
       const discarded = await discard(round, !values.yes);
       done.discarded += discarded;
-      if (discarded > 0) out.line(`Discarded ${letterCount(discarded)} of ${queue}`);
+      if (discarded > 0) out.line(`Discarded ${counted(discarded, "letter")} of ${queue}`);
     } else if (values.requeue) {
       const fates = values.yes ? await requeue(round, connection) : await look(round);
       if (values.yes) {
@@ -115,8 +129,8 @@ async function main(script: DeadScript): Promise<number> {
     () => {
       if (letters === 0) return "No dead letters";
       const found = letters === matched
-        ? letterCount(letters)
-        : `${matched} of ${letterCount(letters)}`;
+        ? counted(letters, "letter")
+        : `${matched} of ${counted(letters, "letter")}`;
       const { requeued, discarded, left } = done;
       const changed = requeued + discarded > 0;
       return `${found}: ` +
@@ -132,7 +146,7 @@ async function main(script: DeadScript): Promise<number> {
 function tell(queue: string, fates: Fates, { values, out }: DeadScript): void {
   const { going, staying } = fates;
   if (going > 0) {
-    const places = `${letterCount(going)} of ${queue} back: ${fates.destinations()}`;
+    const places = `${counted(going, "letter")} of ${queue} back: ${fates.destinations()}`;
     out.line(values.yes ? `Put ${places}` : `Would put ${places}. Do it: the same with --yes`);
   }
   if (staying > 0) {
@@ -154,12 +168,7 @@ function chosenQueues({ queue, reason, requeue, discard, yes }: DeadScript["valu
   if (discard && !yes && !Deno.stdin.isTerminal()) {
     throw new UsageError("--discard asks in a terminal; elsewhere it needs --yes");
   }
-  const all = deadQueues();
-  const chosen = all.filter((name) =>
-    queue === undefined || name === queue || name === `${queue}.dead`
-  );
-  if (chosen.length > 0) return chosen;
-  throw new UsageError(`--queue must be one of ${all.join(", ")}, got ${JSON.stringify(queue)}`);
+  return queue === undefined ? deadQueues() : [deadQueue(queue).queue];
 }
 
 /** Waits until no other one reads letters. */

@@ -1,11 +1,11 @@
 /** What `deno task dead` does with the letters of one queue: look, put back, discard. */
-import { unlessAborted } from "../abort.ts";
+import { ask } from "../ask.ts";
 import type { Connection } from "../connection.ts";
 import type { Delivery } from "../dead_letters.ts";
-import type { Output } from "../output.ts";
+import { counted, type Output } from "../output.ts";
 import { Publisher } from "../publisher.ts";
 import type { LetterReader } from "./letter_reader.ts";
-import { type Letter, type LetterCount, letterCount, letterLine } from "./letters.ts";
+import { type Letter, type LetterCount, letterLine } from "./letters.ts";
 import { destination, Fates, Requeuer } from "./requeue.ts";
 
 /** What goes through one queue. */
@@ -29,7 +29,7 @@ export interface Round {
  */
 export async function look(round: Round): Promise<Fates> {
   const fates = new Fates();
-  await show(round, (delivery) => fates.add(destination(delivery)));
+  await show(round, (delivery) => fates.add(destination(delivery, round.queue)));
   return fates;
 }
 
@@ -43,7 +43,7 @@ export async function requeue(round: Round, connection: Connection): Promise<Fat
   const { queue, reader, letters, out, signal } = round;
   const fates = new Fates();
   using publisher = await Publisher.open(connection, []);
-  const requeuer = new Requeuer(publisher, (delivery, fate) => {
+  const requeuer = new Requeuer(queue, publisher, (delivery, fate) => {
     // Without its channel the letter is in its queue again: the reader says so.
     if ("to" in fate && !reader.ack(delivery)) return;
     fates.add(fate);
@@ -73,7 +73,7 @@ export async function discard(round: Round, asks: boolean): Promise<number> {
   const chosen: (Pick<Delivery, "deliveryTag"> & { id: string | null })[] = [];
   await show(round, ({ deliveryTag }, { id }) => chosen.push({ deliveryTag, id }));
   if (chosen.length === 0 || signal.aborted) return 0;
-  const question = `Discard ${letterCount(count.matched)} of ${queue} for good? [y/N] `;
+  const question = `Discard ${counted(count.matched, "letter")} of ${queue} for good? [y/N] `;
   if (asks && !await agreed(question, out, AbortSignal.any([signal, reader.closed]))) {
     reader.requireOpen();
     return 0;
@@ -102,15 +102,12 @@ async function show(
   out.line(count.lines(queue));
   for (const letter of shown) out.line(letterLine(letter));
   const hidden = count.matched - shown.length;
-  if (hidden > 0) out.line(`  … ${letterCount(hidden)} more: --limit ${count.matched} shows all`);
+  if (hidden > 0) {
+    out.line(`  … ${counted(hidden, "letter")} more: --limit ${count.matched} shows all`);
+  }
 }
 
-/** Asks y/N; nothing, Ctrl-C and the end of standard input are no. The connection lives on meanwhile. */
+/** Asks y/N; nothing, Ctrl-C and the end of standard input are no. */
 async function agreed(question: string, out: Output, signal: AbortSignal): Promise<boolean> {
-  out.flush();
-  Deno.stderr.writeSync(new TextEncoder().encode(question));
-  const line = new Uint8Array(100);
-  const length = await unlessAborted(Deno.stdin.read(line), signal);
-  const answer = new TextDecoder().decode(line.subarray(0, length ?? 0));
-  return /^y(es)?$/i.test(answer.trim());
+  return /^y(es)?$/i.test(await ask(question, out, signal) ?? "");
 }

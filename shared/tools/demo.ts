@@ -5,14 +5,16 @@
  *     deno task demo
  *     deno task demo smoker
  *
- * Starts the other tasks (`deno`) and kills one (`kill`); looks at the broker's queues before.
+ * Starts the other tasks (`deno`) and kills one (`kill`). Replies and alerts go to a queue of its own, which
+ * is deleted at the end.
  */
 import { brokerAddress, URL_OPTION } from "../broker_url.ts";
 import { Connection } from "../connection.ts";
 import { FailedError, UsageError } from "../errors.ts";
-import { fromHere } from "../from_here.ts";
+import { counted } from "../output.ts";
+import { HELPDESK_QUEUES, READING_QUEUES } from "../queue_names.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { HELP_QUEUE, QUEUE_TYPE_OPTION, READING_QUEUES } from "../topology.ts";
+import { QUEUE_TYPE_OPTION } from "../topology.ts";
 import { Cast } from "./cast.ts";
 import { helpdeskDemo } from "./helpdesk_demo.ts";
 import { smokerDemo } from "./smoker_demo.ts";
@@ -22,22 +24,28 @@ const usage = {
   script: "demo",
   summary:
     "helpdesk (the default): tickets shared by 1, then 2, then 3 workers, of which one is killed in the\n" +
-    "middle of a ticket; 20 s, nothing is lost. smoker: a cook of ten hours in a minute, with its alerts.",
+    "middle of a ticket; 20 s, nothing is lost. smoker: a cook of ten hours in a minute, with its alerts.\n" +
+    "Its replies and alerts go to a queue of its own, which is deleted at the end.",
   words: "[helpdesk|smoker]",
   options: { ...URL_OPTION, ...QUEUE_TYPE_OPTION, ...OUTPUT_OPTIONS },
+};
+
+const DEMOS = {
+  helpdesk: { play: helpdeskDemo, queues: [HELPDESK_QUEUES.tickets] },
+  smoker: { play: smokerDemo, queues: Object.values(READING_QUEUES) },
 };
 
 /** The demo brings its own consumers; others would take messages from them. */
 async function requireFree(connection: Connection, queues: string[]): Promise<void> {
   for (const queue of queues) {
     const { consumers = 0 } = await connection.inspect(queue) ?? {};
-    if (consumers > 0) {
-      throw new FailedError(`${queue} has ${consumers} consumers already: stop them for the demo`);
-    }
+    if (consumers === 0) continue;
+    const them = consumers === 1 ? "it" : "them";
+    throw new FailedError(
+      `${queue} has ${counted(consumers, "consumer")} already: stop ${them} for the demo`,
+    );
   }
 }
-
-const DEMOS = { helpdesk: helpdeskDemo, smoker: smokerDemo };
 
 async function demo({ values, words, out, signal }: Script<typeof usage.options>): Promise<number> {
   const name = words.join(" ") || "helpdesk";
@@ -49,21 +57,23 @@ async function demo({ values, words, out, signal }: Script<typeof usage.options>
   // In the environment, because everybody can read a command line.
   const env: Record<string, string> = values.url === undefined ? {} : { AMQP_URL: values.url };
   const files = (["ca", "cert", "key"] as const).flatMap((flag) =>
-    values[flag] === undefined ? [] : [`--${flag}`, fromHere(values[flag])]
+    values[flag] === undefined ? [] : [`--${flag}`, values[flag]]
   );
   const args = ["--queue-type", values.queueType, ...files];
-  await using cast = new Cast({ args, env });
-  {
-    const options = { out, signal, name: usage.script };
-    await using connection = await Connection.open(
-      brokerAddress(values.url, values),
-      "publish",
-      options,
-    );
-    await requireFree(connection, name === "smoker" ? Object.values(READING_QUEUES) : [HELP_QUEUE]);
-  }
+  const { play, queues } = DEMOS[name];
+  const options = { out, signal, name: usage.script };
+  const address = brokerAddress(values.url, values);
+  await using connection = await Connection.open(address, "publish", options);
+  await requireFree(connection, queues);
+  // Nobody waits for a demo's replies, and its alerts must not reach anybody's mail.
+  const results = `demo-${crypto.randomUUID().slice(0, 8)}`;
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });
-  return await DEMOS[name](cast, out, signal);
+  try {
+    await using cast = new Cast({ args, env });
+    return await play(cast, { results, out, signal });
+  } finally {
+    await connection.deleteQueue(results);
+  }
 }
 
 if (import.meta.main) await run(usage, demo);

@@ -29,12 +29,14 @@ class Scene {
   readonly handledBy = new Map<string, string>();
   readonly #workers = new Map<string, TaskProcess>();
   readonly #cast: Cast;
+  readonly #replies: string;
   readonly #out: Output;
   readonly #run = `demo-${crypto.randomUUID().slice(0, 8)}`;
   readonly #started = performance.now();
 
-  constructor(cast: Cast, out: Output) {
+  constructor(cast: Cast, replies: string, out: Output) {
     this.#cast = cast;
+    this.#replies = replies;
     this.#out = out;
   }
 
@@ -54,7 +56,7 @@ class Scene {
   }
 
   async #join(name: string): Promise<void> {
-    const args = ["--name", name, "--handle", HANDLE];
+    const args = ["--name", name, "--handle", HANDLE, "--queue", `replies=${this.#replies}`];
     const worker = this.#cast.start("helpdesk:work", args, (event) => {
       if (event.event === "ticket") this.#onTicket(event);
     });
@@ -95,10 +97,14 @@ class Scene {
 /**
  * Plays it.
  *
+ * @param options `results` is the queue of the replies.
  * @returns The exit code.
  */
-export async function helpdeskDemo(cast: Cast, out: Output, signal: AbortSignal): Promise<number> {
-  const scene = new Scene(cast, out);
+export async function helpdeskDemo(
+  cast: Cast,
+  { results, out, signal }: { results: string; out: Output; signal: AbortSignal },
+): Promise<number> {
+  const scene = new Scene(cast, results, out);
   await unlessAborted(scene.play(), AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]));
   await cast.stop();
   return report(scene, out, signal.aborted);

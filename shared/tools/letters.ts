@@ -1,6 +1,6 @@
 /** Dead letters as people and programs are shown them: one line each, and how many died of what. */
 import { bytesOf, type Delivery } from "../dead_letters.ts";
-import { inert } from "../output.ts";
+import { counted, inert } from "../output.ts";
 
 /** What a letter says of itself; `null` where it doesn't. */
 export interface Letter {
@@ -88,20 +88,15 @@ export class LetterCount {
       .map(([reason, count]) => `${String(count).padStart(8)}  ${inert(reason)}`);
     const more = reasons.length - rows.length;
     return [
-      `${queue}: ${matched === letters ? "" : `${matched} of `}${letterCount(letters)}`,
+      `${queue}: ${matched === letters ? "" : `${matched} of `}${counted(letters, "letter")}`,
       ...rows,
-      ...(more > 0 ? [`          and ${more} other reasons`] : []),
+      ...(more > 0 ? [`          and ${counted(more, "other reason")}`] : []),
     ].join("\n");
   }
 
   #sorted(): [string, number][] {
     return [...this.#reasons].sort(([, a], [, b]) => b - a);
   }
-}
-
-/** A number of letters in words. */
-export function letterCount(count: number): string {
-  return `${count} ${count === 1 ? "letter" : "letters"}`;
 }
 
 const NO_REASON = "(no reason given)";

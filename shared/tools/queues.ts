@@ -13,6 +13,8 @@ import { type BrokerAddress, brokerAddress, URL_OPTION } from "../broker_url.ts"
 import { Connection } from "../connection.ts";
 import { UsageError } from "../errors.ts";
 import { repeatable, text } from "../options.ts";
+import { counted } from "../output.ts";
+import { requireQueueName } from "../queue_names.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
 import { allQueues, QUEUE_TYPE_OPTION } from "../topology.ts";
 
@@ -20,8 +22,10 @@ const usage = {
   task: "queues",
   script: "queues",
   summary:
-    "Lists the collection's queues: ready, unacknowledged, consumers. Empties or deletes some.",
+    "Lists the queues, the collection's first, then what else there is: ready, unacknowledged, consumers.\n" +
+    "Empties or deletes some.",
   options: {
+    queue: repeatable("NAME", requireQueueName, "list this queue of yours and those beside it"),
     purge: repeatable("NAME", text, "remove the ready messages of this queue"),
     delete: repeatable("NAME", text, "delete this queue with its messages"),
     ...URL_OPTION,
@@ -47,22 +51,25 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
     const messages = await connection.purge(queue);
     out.event(
       { event: "purged", queue, messages },
-      () => `Emptied ${queue} of ${messages} messages`,
+      () => `Emptied ${queue} of ${counted(messages, "message")}`,
     );
   }
   for (const queue of values.delete) {
     const messages = await connection.deleteQueue(queue);
     out.event(
       { event: "deleted", queue, messages },
-      () => `Deleted ${queue} with ${messages} messages`,
+      () => `Deleted ${queue} with ${counted(messages, "message")}`,
     );
   }
   if (values.purge.length + values.delete.length > 0) return;
 
   const unacknowledged = await unacknowledgedMessages(address);
+  const ours = allQueues(values.queueType).map(({ queue }) => queue);
+  const typed = values.queue.flatMap((queue) => [queue, `${queue}.state`, `${queue}.dead`]);
+  const others = [...unacknowledged?.keys() ?? []].sort();
   out.line(row("queue", "ready", "unacknowledged", "consumers"));
   let found = 0;
-  for (const { queue } of allQueues(values.queueType)) {
+  for (const queue of new Set([...ours, ...typed, ...others])) {
     const state = await connection.inspect(queue);
     if (!state) continue;
     found++;
@@ -88,11 +95,14 @@ async function whyUnknown(site: string): Promise<string> {
   const { host } = new URL(site);
   const { state } = await Deno.permissions.query({ name: "net", host });
   return state === "granted"
-    ? `Unacknowledged unknown: no admin site at ${site}`
-    : `Unacknowledged unknown: this task may not ask ${site}, put ${host} into AMQP_HOST, too`;
+    ? `Unacknowledged and other queues unknown: no admin site at ${site}`
+    : `Unacknowledged and other queues unknown: this task may not ask ${site}, put ${host} into AMQP_HOST, too`;
 }
 
-/** Asks the admin site for messages that a consumer holds, by queue; `undefined` if it can't be asked. */
+/**
+ * Asks the admin site for messages that a consumer holds, by queue, those left out that only one connection can have;
+ * `undefined` if it can't be asked.
+ */
 async function unacknowledgedMessages(
   address: BrokerAddress,
 ): Promise<Map<string, number> | undefined> {
@@ -103,7 +113,7 @@ async function unacknowledgedMessages(
     const answer = await fetch(
       `${adminSite(address)}/api/queues/${
         encodeURIComponent(vhost)
-      }?columns=name,messages_unacknowledged`,
+      }?columns=name,exclusive,messages_unacknowledged`,
       {
         headers: { authorization: `Basic ${bytes.toBase64()}` },
         signal: AbortSignal.timeout(3000),
@@ -111,11 +121,20 @@ async function unacknowledgedMessages(
       },
     );
     if (!answer.ok) return undefined;
-    const queues = await answer.json() as { name: string; messages_unacknowledged?: number }[];
-    return new Map(queues.map((queue) => [queue.name, queue.messages_unacknowledged ?? 0]));
+    const queues = await answer.json() as AdminQueue[];
+    return new Map(
+      queues.filter(({ exclusive }) => !exclusive)
+        .map((queue) => [queue.name, queue.messages_unacknowledged ?? 0]),
+    );
   } catch {
     return undefined;
   }
+}
+
+interface AdminQueue {
+  readonly name: string;
+  readonly exclusive?: boolean;
+  readonly messages_unacknowledged?: number;
 }
 
 function row(queue: string, ...figures: (string | number)[]): string {

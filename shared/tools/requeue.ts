@@ -5,7 +5,7 @@
 import { unlessAborted } from "../abort.ts";
 import { type Delivery, originalQueue, revived } from "../dead_letters.ts";
 import type { Publisher } from "../publisher.ts";
-import { consumedQueues } from "../topology.ts";
+import { consumedQueues, NOTICE_KINDS, noticeQueue } from "../topology.ts";
 
 /** What becomes of one letter: its queue, or why it stays. */
 export type Fate = { readonly to: string } | { readonly stays: string };
@@ -45,23 +45,40 @@ export class Fates {
 
 const sum = (counts: Map<string, number>) => [...counts.values()].reduce((a, b) => a + b, 0);
 
-/** Where a letter would go. */
-export function destination(letter: Delivery): Fate {
+/**
+ * Where a letter would go: to a queue of the collection, or to the one beside which it lies.
+ *
+ * @param lies The queue that it was taken from.
+ */
+export function destination(letter: Delivery, lies: string): Fate {
   const queue = originalQueue(letter);
   if (queue === undefined) return { stays: "it doesn't say from which queue it came" };
   // Anybody can publish a letter: it must not choose a queue that nobody here reads, such as a saved state.
-  if (!OURS.has(queue)) return { stays: "it names a queue that isn't one of ours" };
+  const beside = lies.replace(/\.dead$/, "");
+  const here = [beside, ...NOTICE_KINDS.map((kind) => noticeQueue(kind, beside).queue)];
+  if (!OURS.has(queue) && !here.includes(queue)) {
+    return { stays: "it names a queue that isn't one of ours" };
+  }
   return { to: queue };
 }
 
 export class Requeuer {
+  readonly #lies: string;
   readonly #publisher: Publisher;
   readonly #done: (delivery: Delivery, fate: Fate) => void;
   readonly #underWay = new Map<string, Promise<void>>();
   #failure: { error: unknown } | undefined;
 
-  /** @param done Told of each letter when its fate is certain; it acknowledges those that were put back. */
-  constructor(publisher: Publisher, done: (delivery: Delivery, fate: Fate) => void) {
+  /**
+   * @param lies The queue that the letters are taken from.
+   * @param done Told of each letter when its fate is certain; it acknowledges those that were put back.
+   */
+  constructor(
+    lies: string,
+    publisher: Publisher,
+    done: (delivery: Delivery, fate: Fate) => void,
+  ) {
+    this.#lies = lies;
     this.#publisher = publisher;
     this.#done = done;
   }
@@ -73,7 +90,7 @@ export class Requeuer {
    * @throws What made the broker refuse those before.
    */
   async put(delivery: Delivery, signal: AbortSignal): Promise<void> {
-    const fate = destination(delivery);
+    const fate = destination(delivery, this.#lies);
     if ("stays" in fate) return this.#done(delivery, fate);
     const { to } = fate;
     // A message that comes back is known by queue and id: never two with the same under way.

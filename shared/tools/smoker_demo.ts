@@ -3,7 +3,8 @@ import { unlessAborted } from "../abort.ts";
 import { alertText, CHANNEL_NAMES, timeOfDay } from "../alert_text.ts";
 import { type Alert, type Channel, CHANNELS, ruleFor } from "../alerts.ts";
 import { FailedError } from "../errors.ts";
-import type { Event, Output } from "../output.ts";
+import { ofProject } from "../from_here.ts";
+import { counted, type Event, type Output } from "../output.ts";
 import type { Cast } from "./cast.ts";
 
 /** Ten hours in 52 seconds. */
@@ -18,38 +19,46 @@ const LINE_EVERY_MIN = 30;
 /**
  * Plays it: in a terminal the monitor's own panel, elsewhere a line for every half hour and every alert.
  *
+ * @param options `results` is the queue of the alerts.
  * @returns The exit code.
  */
-export async function smokerDemo(cast: Cast, out: Output, signal: AbortSignal): Promise<number> {
+export async function smokerDemo(
+  cast: Cast,
+  { results, out, signal }: { results: string; out: Output; signal: AbortSignal },
+): Promise<number> {
   out.line("A cook of ten hours in a minute: lids are opened, food stalls");
   const args = ["--run", `demo-${crypto.randomUUID().slice(0, 8)}`, "--speed", SPEED];
+  const watch = ["--exit-when-idle", IDLE, "--queue", `alerts=${results}`];
   let published = 0;
   const producer = cast.start("smoker:produce", args, ({ event }) => {
     if (event === "published") published++;
   });
-  const watched = out.terminal ? panelMonitor(cast) : plainMonitor(cast, out);
+  const watched = out.terminal ? panelMonitor(cast, watch) : plainMonitor(cast, watch, out);
   await unlessAborted(Promise.all([watched, cast.ended(producer)]), signal);
   await cast.stop();
   out.summary(
     { event: "summary", published },
     () =>
-      `${published} readings. The alerts are in alert_queue: deno task alerts:notify sends them`,
+      `${
+        counted(published, "reading")
+      }. deno task alerts:notify mails the alerts of a cook of your own`,
   );
   return 0;
 }
 
 /** The monitor as a person runs it, with this terminal, whose Ctrl-C it hears, too. */
-async function panelMonitor({ args, env }: Cast): Promise<void> {
+async function panelMonitor(cast: Cast, args: string[]): Promise<void> {
   const { code } = await new Deno.Command("deno", {
-    args: ["task", "--quiet", "smoker:monitor", "--exit-when-idle", IDLE, ...args],
-    env,
+    args: ["task", "--quiet", "smoker:monitor", ...args, ...cast.args],
+    cwd: ofProject("."),
+    env: cast.env,
     stdin: "null",
   }).spawn().status;
   if (code !== 0) throw new FailedError("The monitor failed");
 }
 
 /** The monitor as a program runs it. */
-async function plainMonitor(cast: Cast, out: Output): Promise<void> {
+async function plainMonitor(cast: Cast, args: string[], out: Output): Promise<void> {
   const latest = new Map<Channel, number>();
   let shown = "";
   const onEvent = (event: Event) => {
@@ -71,5 +80,5 @@ async function plainMonitor(cast: Cast, out: Output): Promise<void> {
       out.line(`${timeOfDay(time)}  ${values.join("  ")}`);
     }
   };
-  await cast.ended(cast.start("smoker:monitor", ["--exit-when-idle", IDLE], onEvent));
+  await cast.ended(cast.start("smoker:monitor", args, onEvent));
 }

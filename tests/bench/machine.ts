@@ -1,8 +1,9 @@
 /** Where the bench runs: figures mean nothing without it. */
+import { adminSite } from "../../shared/admin_site.ts";
+import { hostList } from "../../shared/broker_url.ts";
 import { FailedError } from "../../shared/errors.ts";
+import { askAdminSite, testBroker } from "../test_broker.ts";
 import type { Peer } from "./peers.ts";
-
-const OVERVIEW = "http://localhost:15672/api/overview";
 
 /** Date, broker, versions, cores and load average in one sentence, without its full stop. */
 export async function machine(peers: readonly Peer[]): Promise<string> {
@@ -16,15 +17,16 @@ export async function machine(peers: readonly Peer[]): Promise<string> {
 }
 
 async function broker(): Promise<string> {
+  const address = testBroker();
   try {
-    const answer = await fetch(OVERVIEW, {
-      headers: { authorization: `Basic ${btoa("guest:guest")}` },
-    });
+    const answer = await askAdminSite("GET", "/overview");
     const { rabbitmq_version: version, erlang_version: erlang } = await answer.json();
-    return `RabbitMQ ${version} (Erlang ${erlang}) at localhost:5672`;
+    return `RabbitMQ ${version} (Erlang ${erlang}) at ${hostList(address)}`;
   } catch (error) {
     if (error instanceof TypeError) return "no broker";
-    throw new FailedError(`The admin site at ${OVERVIEW} can't be read`, { cause: error });
+    throw new FailedError(`The admin site at ${adminSite(address)} can't be read`, {
+      cause: error,
+    });
   }
 }
 

@@ -5,8 +5,8 @@
  *     deno task bench --quick --only csv
  *
  * The real tasks run as child processes with their real flags, each subject on a virtual host of its own at the
- * broker on localhost:5672. The others are small programs in `peers/`, skipped with a line where they can't run.
- * Progress goes to stderr. For people who work on the project, so with all permissions.
+ * broker of `AMQP_URL`, else the one on localhost:5672. The others are small programs in `peers/`, skipped with a
+ * line where they can't run. Progress goes to stderr. For people who work on the project, so with all permissions.
  */
 import { FailedError, reasonOf } from "../../shared/errors.ts";
 import { flag, integer, oneOf, optional, repeatable } from "../../shared/options.ts";
@@ -45,7 +45,7 @@ const usage = {
   task: "bench",
   script: "bench",
   summary: "Measures the scripts beside other AMQP clients and prints a table in Markdown.\n" +
-    "Needs the broker at localhost:5672 with its admin site, and a quiet machine.",
+    "Needs the broker of AMQP_URL, else localhost:5672, with its admin site, and a quiet machine.",
   options: {
     only: repeatable(
       "NAME",

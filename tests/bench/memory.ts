@@ -15,7 +15,7 @@ async function measure(bench: Bench): Promise<Result[]> {
   const sizes = bench.quick ? [1000, 10_000, 50_000] : [10_000, 100_000, 1_000_000];
   await using vhost = await Vhost.create();
   const policy = { "pattern": ".*", "definition": { "max-length": MAX_LENGTH } };
-  await admin("PUT", `/policies${new URL(vhost.url).pathname}/short`, policy);
+  await admin("PUT", `/policies/${vhost.name}/short`, policy);
   const peak = (count: number) => async () => {
     const input = taskRows(count);
     const ended = vhost.run("tasks:produce", ["--file", "-", "--quiet"], { input });

@@ -2,8 +2,10 @@
  * The other AMQP clients: programs of `peers/` that do what our scripts do, and say how long it took. Nothing is
  * installed for them; one that can't run here is left out, with a line that says what it lacks.
  */
+import { hostList } from "../../shared/broker_url.ts";
 import { FailedError, reasonOf } from "../../shared/errors.ts";
 import type { Output } from "../../shared/output.ts";
+import { testBroker } from "../test_broker.ts";
 
 const text = new TextDecoder();
 const fileOf = (name: string) => new URL(`peers/${name}`, import.meta.url).pathname;
@@ -52,7 +54,8 @@ async function librabbitmq(folder: string): Promise<Peer | string> {
 
 async function amqplib(): Promise<Peer | string> {
   const source = fileOf("amqplib.ts");
-  const command = ["deno", "run", "--allow-net=localhost:5672", "--allow-env", source];
+  const net = `--allow-net=${hostList(testBroker())}`;
+  const command = ["deno", "run", net, "--allow-env", source];
   const [, version] = /npm:amqplib@([\d.]+)/.exec(await Deno.readTextFile(source)) ?? [];
   if (await output("deno", ["check", "--quiet", source]) === undefined) {
     return "amqplib is skipped: it can't be fetched from npm";

@@ -1,6 +1,7 @@
 /** A replay as fast as the broker confirms, beside others that publish the same rows. */
 import assert from "node:assert/strict";
-import { HELP_QUEUE, sharedQueue, TASK_QUEUE } from "../../shared/topology.ts";
+import { HELPDESK_QUEUES, TASK_QUEUES } from "../../shared/queue_names.ts";
+import { sharedQueue } from "../../shared/topology.ts";
 import { Vhost } from "../e2e/harness.ts";
 import { alternate, type Bench, short, type Subject } from "./measure.ts";
 import { type Role, runPeer } from "./peers.ts";
@@ -24,7 +25,7 @@ const ROLES: { role: Role; words: string; share: number; targets: Record<string,
   },
 ];
 
-const QUEUES = [HELP_QUEUE, TASK_QUEUE];
+const QUEUES = [HELPDESK_QUEUES.tickets, TASK_QUEUES.tasks];
 
 /** pika waits for each confirm: it gets fewer rows to be done in the same time. */
 const SLOW_SHARE = 1 / 20;

@@ -27,7 +27,7 @@ async function measure(bench: Bench): Promise<Result[]> {
   };
   const contenders = new Map([
     ["deno task tasks:produce", task],
-    ["the script of tasks:produce", () => script(config.tasks["tasks:produce"].command, vhost.url)],
+    ["the script of tasks:produce", () => script(config.tasks["tasks:produce"].command, vhost.env)],
   ]);
   for (const { name, commands } of bench.peers) {
     for (const role of ROLES) {
@@ -61,11 +61,11 @@ async function measure(bench: Bench): Promise<Result[]> {
 }
 
 /** Runs a task's command without `deno task` around it; seconds to the first confirmed message. */
-async function script(command: string, url: string): Promise<number> {
+async function script(command: string, env: Record<string, string>): Promise<number> {
   const began = performance.now();
   const child = new Deno.Command("sh", {
     args: ["-c", `${command} "$@"`, "sh", ...FLAGS],
-    env: { AMQP_URL: url, NO_COLOR: "1", DENO_NO_PROMPT: "1" },
+    env: { ...env, NO_COLOR: "1", DENO_NO_PROMPT: "1" },
     stdin: "null",
     stdout: "piped",
   }).spawn();

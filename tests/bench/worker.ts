@@ -1,6 +1,7 @@
 /** Workers with nothing to do but to acknowledge, on a queue that was filled before, beside other clients. */
 import assert from "node:assert/strict";
-import { HELP_QUEUE, sharedQueue, TASK_QUEUE } from "../../shared/topology.ts";
+import { HELPDESK_QUEUES, TASK_QUEUES } from "../../shared/queue_names.ts";
+import { sharedQueue } from "../../shared/topology.ts";
 import { Vhost } from "../e2e/harness.ts";
 import { Announcements, rateOf } from "./announcements.ts";
 import { alternate, type Bench, short, type Subject } from "./measure.ts";
@@ -30,7 +31,7 @@ async function atPrefetch(bench: Bench, prefetch: number, count: number): Promis
   await using broker = await vhost.connect();
   using announcements = await Announcements.open(broker);
   await broker.once("publish", async (channel) => {
-    for (const queue of [TASK_QUEUE, HELP_QUEUE]) {
+    for (const queue of [TASK_QUEUES.tasks, HELPDESK_QUEUES.tickets]) {
       await channel.queueDeclare(sharedQueue(queue, "quorum"));
     }
   });
@@ -48,7 +49,7 @@ async function atPrefetch(bench: Bench, prefetch: number, count: number): Promis
     const first = heard.find(({ key }) => key.endsWith(".presence"));
     return rateOf("handled", first, heard.find(({ totals }) => totals.handled === count));
   };
-  const fillTasks = () => fill(TASK_QUEUE, "tasks:produce", taskRows(count));
+  const fillTasks = () => fill(TASK_QUEUES.tasks, "tasks:produce", taskRows(count));
 
   const contenders = new Map([["tasks:work", async () => {
     await fillTasks();
@@ -56,7 +57,7 @@ async function atPrefetch(bench: Bench, prefetch: number, count: number): Promis
   }]]);
   if (prefetch === 1) {
     contenders.set("helpdesk:work", async () => {
-      await fill(HELP_QUEUE, "helpdesk:produce", ticketRows(count));
+      await fill(HELPDESK_QUEUES.tickets, "helpdesk:produce", ticketRows(count));
       return await handleAll("helpdesk:work", ["--handle", "0"]);
     });
   }

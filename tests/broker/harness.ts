@@ -1,14 +1,15 @@
 /** A real broker for tests: queues of their own, gone afterwards. */
-import { brokerAddress, DEFAULT_URL } from "../../shared/broker_url.ts";
+import { brokerAddress } from "../../shared/broker_url.ts";
 import { type AsyncMessage, Connection } from "../../shared/connection.ts";
 import { Output } from "../../shared/output.ts";
 import type { Message } from "../../shared/publisher.ts";
 import { deadQueue, type Queue, sharedQueue } from "../../shared/topology.ts";
+import { testBrokerUrl } from "../test_broker.ts";
 
 /** Longest wait for anything, in milliseconds. */
 export const PATIENCE_MS = 20_000;
 
-/** A connection to the broker at localhost:5672, and queues that are deleted when the test ends. */
+/** A connection to the tests' broker, and queues that are deleted when the test ends. */
 export class TestBroker implements AsyncDisposable {
   readonly #names: string[] = [];
 
@@ -63,9 +64,9 @@ export class TestBroker implements AsyncDisposable {
   }
 }
 
-/** Connects to the broker at localhost, through a proxy's port if one is given. */
+/** Connects to the tests' broker, through a proxy's port if one is given. */
 export async function connect(port?: number): Promise<Connection> {
-  const url = port === undefined ? DEFAULT_URL : `amqp://guest:guest@127.0.0.1:${port}`;
+  const url = testBrokerUrl(port === undefined ? {} : { host: `127.0.0.1:${port}` });
   return await Connection.open(brokerAddress(url), "publish", {
     out: new Output({ script: "test", json: true, quiet: true, onClosed: () => {} }),
     signal: new AbortController().signal,

@@ -341,7 +341,7 @@ Deno.test(
     ];
     for (const state of broken) {
       const judged: string[] = [];
-      const monitor = new ChannelMonitor(ruleFor("smoker"), {
+      const monitor = new ChannelMonitor(ruleFor("smoker"), "alert_queue", {
         onJudged: ({ verdict }) => judged.push(verdict.verdict),
         onDead: (_, reason) => assert.fail(reason),
         onTold: () => judged.push("told"),

@@ -2,7 +2,8 @@
 import type { Alert } from "../../shared/alerts.ts";
 import type { Connection } from "../../shared/connection.ts";
 import { Publisher } from "../../shared/publisher.ts";
-import { ALERT_QUEUE, sharedQueue } from "../../shared/topology.ts";
+import { ALERT_QUEUES } from "../../shared/queue_names.ts";
+import { alertQueue } from "../../shared/topology.ts";
 
 /** An alert of the smoker, number `row` of run r. */
 export function alertOf(row: number, changes: Partial<Alert> = {}): Alert {
@@ -24,17 +25,21 @@ export function alertOf(row: number, changes: Partial<Alert> = {}): Alert {
 }
 
 /** Publishes alerts as the monitor does. */
-export async function publishAlerts(connection: Connection, alerts: unknown[]): Promise<void> {
-  using publisher = await Publisher.open(connection, [sharedQueue(ALERT_QUEUE, "quorum")]);
+export async function publishAlerts(
+  connection: Connection,
+  alerts: unknown[],
+  publishedAt = Date.now(),
+): Promise<void> {
+  using publisher = await Publisher.open(connection, [alertQueue(ALERT_QUEUES.alerts)]);
   await Promise.all(alerts.map((alert) => {
     const { id, state } = alert as Alert;
     return publisher.publish({
-      queue: ALERT_QUEUE,
+      queue: ALERT_QUEUES.alerts,
       body: Buffer.from(JSON.stringify(alert)),
       properties: {
         contentType: "application/json",
         messageId: `${id}/${state}`,
-        headers: { "published-at": Date.now() },
+        headers: { "published-at": publishedAt },
       },
     });
   }));

@@ -7,7 +7,7 @@ import { type Event, Output } from "../../shared/output.ts";
 import { TaskProcess } from "../../shared/tools/task_process.ts";
 import { WATCH_EXCHANGE } from "../../shared/topology.ts";
 import { Browser, installedChromium } from "./browser.ts";
-import { e2e, eventsOf, eventually, summaryOf, Vhost } from "./harness.ts";
+import { admin, e2e, eventsOf, eventually, summaryOf, Vhost } from "./harness.ts";
 import { OwnCluster } from "../own_cluster.ts";
 
 const COOK = "data/smoker-temps.csv";
@@ -363,7 +363,7 @@ browserTest(
 );
 
 browserTest("the broker killed and back: the page says so and catches up", async (browser) => {
-  await using broker = await OwnCluster.single(5695);
+  await using broker = await OwnCluster.single(5694);
   const { env, url: AMQP_URL } = broker;
   const tasks: TaskProcess[] = [];
   const start = (task: string, args: string[]) => {
@@ -486,10 +486,6 @@ e2e("the board takes nothing from anyone, and leaves nothing behind", async () =
 
 /** Queues that end with a connection, as the admin site knows them. */
 async function temporaryQueues(vhost: Vhost): Promise<number> {
-  const name = new URL(vhost.url).pathname.slice(1);
-  const answer = await fetch(`http://localhost:15672/api/queues/${name}`, {
-    headers: { authorization: `Basic ${btoa("guest:guest")}` },
-  });
-  const queues: { exclusive?: boolean; name: string }[] = await answer.json();
+  const queues = await admin("GET", `/queues/${vhost.name}`) as { name: string }[];
   return queues.filter(({ name }) => name.startsWith("amq.gen")).length;
 }

@@ -1,8 +1,10 @@
-/** A cluster of the broker task on ports of its own; the broker on port 5672 isn't touched. */
+/** A cluster of the broker task on ports of its own; no other broker is touched. */
 import assert from "node:assert/strict";
 import { TaskProcess } from "../../shared/tools/task_process.ts";
+import { isLocal } from "../../shared/tools/broker_target.ts";
 import { nodes, OwnCluster } from "../own_cluster.ts";
-import { e2e, eventually } from "./harness.ts";
+import { testBroker } from "../test_broker.ts";
+import { admin, e2e, eventually } from "./harness.ts";
 
 const FIRST = 5681;
 const QUEUE = { durable: true, arguments: { "x-queue-type": "quorum" } };
@@ -64,16 +66,20 @@ e2e("what can't be a cluster is one line, exit 2, and nothing is touched", async
         /^\.rabbitmq\/5681 holds .* --port, or .*--stop.*--data/,
       ],
       [["--nodes", "3", "--port", "5680"], /^\.rabbitmq\/5681 holds the data of a single broker/],
-      // The broker of the tests may have been started from this folder, or from elsewhere.
-      [
-        ["--nodes", "3", "--port", "5670"],
-        /^(RabbitMQ \S+ on port 5672 isn't of this cluster|\.rabbitmq\/5672 holds the data).*--port/,
-      ],
       [["--nodes", "2"], /--nodes must be 1, 3, 5 or 7, got "2"/],
       [["--nodes", "3", "--port", "45535"], /--port must be at most 45533 for 3 nodes/],
       [["--nodes", "3", "--url", "amqp://localhost"], /--url.*excludes .*--nodes/],
       [["--nodes", "3", "--data", "/elsewhere"], /--data must be below \.rabbitmq/],
     ];
+    const { hostname = "", port } = testBroker().hosts[0] ?? {};
+    if (isLocal(hostname)) {
+      // If it didn't run, the cluster would start on its port.
+      await admin("GET", "/overview");
+      // It may have been started from this folder, or from elsewhere.
+      const says =
+        `^(RabbitMQ \\S+ on port ${port} isn't of this cluster|\\.rabbitmq/${port} holds the data).*--port`;
+      misuse.push([["--nodes", "3", "--port", String(port)], new RegExp(says)]);
+    }
     for (const [args, says] of misuse) {
       const { code, stderr } = await new TaskProcess("broker", args).ended;
       assert.equal(code, 2, `${args.join(" ")}: ${stderr}`);

@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import type { Event } from "../../shared/output.ts";
+import { hostList } from "../../shared/broker_url.ts";
+import { freePort } from "../free_port.ts";
 import { within } from "../broker/harness.ts";
+import { testBroker, testBrokerUrl } from "../test_broker.ts";
 import {
   admin,
   e2e,
@@ -116,21 +120,26 @@ e2e("--dry-run needs no broker and sends nothing", async () => {
 
 e2e("without a broker: ten seconds of trying, then one line without the password", async () => {
   await using vhost = await Vhost.create();
-  const env = { AMQP_URL: "amqp://guest:secret@localhost:5674" };
+  const host = `localhost:${freePort()}`;
+  const env = { AMQP_HOST: host, AMQP_URL: `amqp://guest:secret@${host}` };
   const tasks = ["helpdesk:produce", "helpdesk:work"].map((task) => vhost.start(task, [], { env }));
   for (const { code, stderr } of await Promise.all(tasks.map(({ ended }) => ended))) {
     assert.equal(code, 1);
-    assert.match(stderr, /^No RabbitMQ at localhost:5674 .*deno task broker.*\n$/);
+    assert.match(stderr, new RegExp(`^No RabbitMQ at ${host} .*deno task broker.*\n$`));
     assert.doesNotMatch(stderr, /secret/);
   }
 });
 
 e2e("a wrong password or vhost is told at once", async () => {
   await using vhost = await Vhost.create();
-  for (const url of ["amqp://guest:secret@localhost:5672", "amqp://localhost:5672/nowhere"]) {
+  const { username } = testBroker();
+  const host = RegExp.escape(hostList(testBroker()));
+  const refusal = new RegExp(`^RabbitMQ at ${host} refuses user "${username}" on vhost.*\n$`);
+  for (const parts of [{ password: "wrong-secret" }, { pathname: "nowhere" }]) {
+    const url = testBrokerUrl(parts);
     const { code, stderr } = await vhost.start("helpdesk:work", ["--url", url]).ended;
     assert.equal(code, 1);
-    assert.match(stderr, /^RabbitMQ at localhost:5672 refuses user "guest" on vhost.*\n$/);
+    assert.match(stderr, refusal);
     assert.doesNotMatch(stderr, /secret/);
   }
 });
@@ -152,6 +161,13 @@ e2e("a second Ctrl-C more than a second later ends at once with 130", async () =
   assert.ok(performance.now() - first > 1000, "the second within a second counted");
 });
 
+/** A line of a log as `--json` prints it: its time, which comes first, taken away. */
+function withoutTime(line: string): Event {
+  assert.match(line, /^\{"at":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","event":/);
+  const { at: _, ...event } = JSON.parse(line);
+  return event;
+}
+
 e2e("--log appends the lines that --json prints", async () => {
   await using vhost = await Vhost.create();
   const name = `test-${crypto.randomUUID().slice(0, 8)}`;
@@ -163,9 +179,7 @@ e2e("--log appends the lines that --json prints", async () => {
     const args = ["--handle", "0", "--exit-when-idle", "500ms", "--name", name, "--log"];
     const first = await vhost.run("helpdesk:work", args);
     const second = await vhost.run("helpdesk:work", [...args, "--quiet"]);
-    const logged = (await Deno.readTextFile(path)).trimEnd().split("\n").map((line) =>
-      JSON.parse(line)
-    );
+    const logged = (await Deno.readTextFile(path)).trimEnd().split("\n").map(withoutTime);
     assert.deepEqual(logged.slice(0, first.events.length), first.events);
     assert.equal(logged.length, first.events.length + 2);
     assert.deepEqual(second.events.map(({ event }) => event), ["summary"]);
@@ -194,7 +208,7 @@ e2e("a log that fails in the middle of the work costs no message, and is told on
     assert.equal(worker.code, 0);
     const { stdout } = await within(reader.output(), "the end of the log's reader");
     const logged = new TextDecoder().decode(stdout).trimEnd().split("\n");
-    assert.deepEqual(logged.map((line) => JSON.parse(line)), worker.events.slice(0, 20));
+    assert.deepEqual(logged.map(withoutTime), worker.events.slice(0, 20));
     assert.equal(worker.summary.handled, count);
     const told = worker.stderr.match(/^The log can't be written any more, going on without it/gm);
     assert.equal(told?.length, 1, worker.stderr);
@@ -210,7 +224,7 @@ e2e("who may not publish is told so, and every row counts as failed", async () =
   try {
     const rights = { configure: ".*", write: "^$", read: ".*" };
     await admin("PUT", `/permissions/${vhost.name}/${user}`, rights);
-    const url = vhost.url.replace("guest:guest", `${user}:secret`);
+    const url = testBrokerUrl({ username: user, password: "secret", pathname: vhost.name });
     const args = ["--interval", "0", "--limit", "3", "--url", url];
     const { code, stderr, summary } = await vhost.run("helpdesk:produce", args);
     assert.equal(code, 1);
@@ -228,7 +242,7 @@ e2e("a reader that has seen enough ends the script without an error", async () =
       "-c",
       "set -o pipefail; deno task --quiet helpdesk:produce --interval 20ms --json | head -n 3",
     ],
-    env: { AMQP_URL: vhost.url, NO_COLOR: "1" },
+    env: { ...vhost.env, NO_COLOR: "1" },
   }).output();
   const text = new TextDecoder();
   assert.equal(text.decode(stdout).trimEnd().split("\n").length, 3);

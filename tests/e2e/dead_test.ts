@@ -48,7 +48,7 @@ async function fill(
 async function shown(vhost: Vhost, args: string[]) {
   const { code, stdout, stderr } = await new Deno.Command("deno", {
     args: ["task", "--quiet", "dead", ...args],
-    env: { AMQP_URL: vhost.url, NO_COLOR: "1", DENO_NO_PROMPT: "1" },
+    env: { ...vhost.env, NO_COLOR: "1", DENO_NO_PROMPT: "1" },
     stdin: "null",
   }).output();
   const text = new TextDecoder();
@@ -232,7 +232,7 @@ e2e("--discard removes what matches: asked in a terminal, elsewhere with --yes",
   const answer = async (text: string) => {
     const terminal = new Deno.Command("script", {
       args: ["-qec", `deno task --quiet dead ${args.join(" ")}`, "/dev/null"],
-      env: { AMQP_URL: vhost.url, NO_COLOR: "1" },
+      env: { ...vhost.env, NO_COLOR: "1" },
       stdin: "piped",
       stdout: "piped",
     }).spawn();
@@ -266,7 +266,8 @@ e2e("misuse of `dead` is one line, exit 2, and nothing is changed", async () => 
     [["--discard", "--yes"], /--discard needs --queue or --reason/],
     [["--requeue", "--discard"], /exclude each other/],
     [["--yes"], /--yes goes with/],
-    [["--queue", "nowhere"], /--queue must be one of help_queue\.dead.*"nowhere"/],
+    [["--queue", "nowhere"], /--queue: there is no queue nowhere\.dead/],
+    [["--queue", "amq.x"], /--queue must not begin with amq\./],
   ];
   await Promise.all(misuse.map(async ([args, says]) => {
     const { code, stderr } = await vhost.start("dead", args).ended;

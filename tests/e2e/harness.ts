@@ -1,16 +1,15 @@
 /**
  * End-to-end tests: the real tasks with their real flags, as child processes, each test on a virtual host of
- * its own at the broker on localhost:5672, so that nobody's queues are touched.
+ * its own at the tests' broker, so that nobody's queues are touched.
  */
 import assert from "node:assert/strict";
+import { adminSite } from "../../shared/admin_site.ts";
 import { brokerAddress } from "../../shared/broker_url.ts";
 import { Connection } from "../../shared/connection.ts";
 import type { Event } from "../../shared/output.ts";
 import { Output } from "../../shared/output.ts";
 import { TaskProcess, type TaskProcessOptions } from "../../shared/tools/task_process.ts";
-
-const ADMIN = "http://localhost:15672/api";
-const AUTHORIZATION = `Basic ${btoa("guest:guest")}`;
+import { askAdminSite, testBroker, testBrokerEnv, testBrokerUrl } from "../test_broker.ts";
 
 /** What end-to-end tests need; `deno test --allow-net` skips them and names it. */
 const NEEDED = [{ name: "run", command: "deno" }, { name: "run", command: "kill" }] as const;
@@ -31,11 +30,14 @@ export function e2e(name: string, fn: () => Promise<void>): void {
 export class Vhost implements AsyncDisposable {
   readonly url: string;
   readonly name: string;
+  /** The environment in which tasks use it. */
+  readonly env: Record<string, string>;
   readonly #tasks: TaskProcess[] = [];
 
   private constructor(name: string) {
     this.name = name;
-    this.url = `amqp://guest:guest@localhost:5672/${name}`;
+    this.url = testBrokerUrl({ pathname: name });
+    this.env = testBrokerEnv(this.url);
   }
 
   static async create(): Promise<Vhost> {
@@ -46,7 +48,7 @@ export class Vhost implements AsyncDisposable {
 
   /** Starts a task at this virtual host. */
   start(task: string, args: string[] = [], options: TaskProcessOptions = {}): TaskProcess {
-    const env = { AMQP_URL: this.url, ...options.env };
+    const env = { ...this.env, ...options.env };
     const process = new TaskProcess(task, args, { ...options, env });
     this.#tasks.push(process);
     return process;
@@ -110,20 +112,15 @@ export function ticketsCsv(count: number): string {
   return ["Date_Time,First_Name,Help_Request", ...rows].join("\n") + "\n";
 }
 
-/** Asks the admin site to do something; fails with a sentence when it doesn't. */
-export async function admin(method: string, path: string, body?: unknown): Promise<void> {
-  let answer: Response;
-  try {
-    answer = await fetch(`${ADMIN}${path}`, {
-      method,
-      headers: { authorization: AUTHORIZATION, "content-type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-  } catch {
-    throw new Error(`No admin site at ${ADMIN}: the tests need a broker of \`deno task broker\``);
-  }
-  await answer.body?.cancel();
-  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
+/** Asks the admin site for something; fails with a sentence when it doesn't answer or refuses. */
+export async function admin(method: string, path: string, body?: unknown): Promise<unknown> {
+  const site = adminSite(testBroker());
+  const answer = await askAdminSite(method, path, { body }).catch(() =>
+    assert.fail(`No admin site at ${site}: the tests need a broker of \`deno task broker\``)
+  );
+  const text = await answer.text();
+  assert.ok(answer.ok, `${method} ${site}/api${path}: ${answer.status} ${text}`);
+  return text === "" ? undefined : JSON.parse(text);
 }
 
 /** A message as the admin site gives it: its body untouched, which the AMQP client would parse. */
@@ -136,17 +133,13 @@ export interface RawMessage {
 
 /** Takes all ready messages out of a queue, oldest first; none if there is no such queue. */
 export async function takeRaw(url: string, queue: string): Promise<RawMessage[]> {
-  const { port, pathname } = new URL(url);
-  const place = `${encodeURIComponent(pathname.slice(1) || "/")}/${encodeURIComponent(queue)}`;
-  const site = `http://localhost:${Number(port) + 10_000}/api/queues/${place}/get`;
-  const answer = await fetch(site, {
-    method: "POST",
-    headers: { authorization: AUTHORIZATION, "content-type": "application/json" },
-    body: JSON.stringify({ count: 100_000, ackmode: "ack_requeue_false", encoding: "base64" }),
-  });
+  const { vhost } = brokerAddress(url);
+  const path = `/queues/${encodeURIComponent(vhost)}/${encodeURIComponent(queue)}/get`;
+  const body = { count: 100_000, ackmode: "ack_requeue_false", encoding: "base64" };
+  const answer = await askAdminSite("POST", path, { body, url });
   const messages = await answer.json();
   if (answer.status === 404) return [];
-  assert.ok(answer.ok, `${site}: ${answer.status} ${JSON.stringify(messages)}`);
+  assert.ok(answer.ok, `${path}: ${answer.status} ${JSON.stringify(messages)}`);
   // deno-lint-ignore no-explicit-any -- the admin site's own form
   return messages.map(({ payload, properties }: any) => ({
     body: Buffer.from(payload, "base64"),

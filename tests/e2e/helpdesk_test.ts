@@ -72,10 +72,18 @@ e2e("the JSON lines are those of the contract", async () => {
   const worked = await vhost.run("helpdesk:work", [
     ...["--name", "w1", "--handle", "0", "--exit-when-idle", "1s"],
   ]);
+  assert.deepEqual(eventsOf(worked, "taken")[0], {
+    event: "taken",
+    worker: "w1",
+    id: "r/1",
+    redelivered: false,
+    attempt: 1,
+  });
   assert.deepEqual(eventsOf(worked, "ticket")[0], {
     event: "ticket",
     worker: "w1",
     id: "r/1",
+    submitted: "2023-02-14T10:15:00",
     name: "Requester1",
     category: "A",
     redelivered: false,
@@ -307,4 +315,5 @@ e2e("the demo stopped in the middle says what waits, and leaves no process", asy
   assert.equal(summaryOf(demo).lost, 0);
   await using connection = await vhost.connect();
   assert.equal((await connection.inspect("help_queue"))?.consumers, 0);
+  assert.equal(await connection.inspect("help_replies"), undefined, "nobody waits for its replies");
 });

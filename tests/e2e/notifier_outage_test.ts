@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import type { Event } from "../../shared/output.ts";
 import { BrokerProxy } from "../proxy.ts";
+import { testBrokerUrl } from "../test_broker.ts";
 import { alertOf, publishAlerts } from "./alert_samples.ts";
 import { e2e, eventsOf, eventually, summaryOf, Vhost } from "./harness.ts";
 import { header, MailServer, mailTo, UNSET } from "./mail_server.ts";
@@ -187,7 +188,7 @@ e2e(
       ...UNSET,
       ALERT_WEBHOOK_URL: hook.url,
       AMQP_HOST: `127.0.0.1:${proxy.port}`,
-      AMQP_URL: vhost.url.replace("localhost:5672", `127.0.0.1:${proxy.port}`),
+      AMQP_URL: testBrokerUrl({ pathname: vhost.name, host: `127.0.0.1:${proxy.port}` }),
     };
     const notifier = vhost.start("alerts:notify", IDLE, { env });
     await asked.promise;

@@ -103,7 +103,7 @@ e2e("a refused login is told, waits to be mended, and no output holds a secret",
     ALERT_WEBHOOK_URL: hook.url,
   });
   const name = `test-${crypto.randomUUID()}`;
-  const args = [...SOON, "--give-up", "1s", "--log", "--name", name];
+  const args = [...SOON, "--give-up", "4s", "--log", "--name", name];
   const run = await vhost.run("alerts:notify", args, { env });
   assert.equal(run.code, 0);
   const log = `logs/alert_notifier-${name}.jsonl`;

@@ -75,7 +75,13 @@ e2e("a drop in the readings comes as a mail, through STARTTLS", async () => {
     { input },
   );
   assert.equal(produced.code, 0, produced.stderr);
-  const watched = await vhost.run("smoker:monitor", ["--channel", "smoker", ...IDLE]);
+  const watched = await vhost.run("smoker:monitor", [
+    "--channel",
+    "smoker",
+    "--window",
+    "readings",
+    ...IDLE,
+  ]);
   assert.equal(watched.code, 0, watched.stderr);
   const notified = await vhost.run("alerts:notify", IDLE, { env: mailTo(server) });
   assert.equal(notified.code, 0, notified.stderr);
@@ -138,3 +144,65 @@ e2e("what names and values hold stays text", async () => {
   assert.match(html ?? "", /é&quot;&gt;&lt;img src=x onerror=&#39;1&#39;&gt;&amp;amp;/);
   assert.deepEqual(hook.requests.map(({ alert }) => alert), [markup]);
 });
+
+e2e(
+  "what has waited is told before the first notice, and left out where that is asked for",
+  async () => {
+    const HOUR = 3_600_000;
+    for (
+      const [args, sent, skipped] of [
+        [[], 3, undefined],
+        [["--since", "90m"], 2, 1],
+        [["--skip-waiting"], 0, 3],
+      ] as const
+    ) {
+      await using vhost = await Vhost.create();
+      using hook = new WebHook();
+      await using connection = await vhost.connect();
+      for (const [index, hours] of [2, 1, 0.001].entries()) {
+        await publishAlerts(connection, [alertOf(index + 1)], Date.now() - hours * HOUR);
+      }
+      const env = { ...vhost.env, ALERT_WEBHOOK_URL: hook.url };
+      const flags = [...args, ...IDLE];
+      const person = await new Deno.Command("deno", {
+        args: ["task", "-q", "alerts:notify", ...flags, "--name", "n"],
+        env: { NO_COLOR: "1", ...env },
+      }).output();
+      const text = new TextDecoder();
+      const stderr = text.decode(person.stderr);
+      assert.equal(person.code, 0, stderr);
+      assert.match(stderr, /^3 alerts wait, the first was published 2 h( \d+ min)? ago: /m);
+      assert.equal(
+        /--skip-waiting leaves them out, --since 1h/.test(stderr),
+        skipped === undefined,
+      );
+      const left = skipped === undefined ? "" : `, ${skipped} skipped`;
+      const notices = `${sent} notices`;
+      assert.match(
+        text.decode(person.stdout),
+        new RegExp(`^n: ${notices} sent, 0 duplicates, 0 dead letters${left}$`, "m"),
+      );
+      assert.equal((await connection.inspect("alert_queue"))?.ready, 0);
+      assert.equal((await connection.inspect("alert_queue.webhook"))?.ready, 0);
+      // What comes from now on is sent, whatever was left out.
+      await publishAlerts(connection, [alertOf(9)]);
+      const next = await vhost.run("alerts:notify", ["--since", "1m", ...IDLE], { env });
+      assert.deepEqual(next.summary, {
+        event: "summary",
+        handled: 1,
+        duplicates: 0,
+        dead: 0,
+        skipped: 0,
+      });
+    }
+    const both = await new Deno.Command("deno", {
+      args: ["task", "-q", "alerts:notify", "--skip-waiting", "--since", "1h"],
+      env: { ALERT_WEBHOOK_URL: "http://localhost:1", NO_COLOR: "1" },
+    }).output();
+    assert.equal(both.code, 2);
+    assert.match(
+      new TextDecoder().decode(both.stderr),
+      /^--skip-waiting and --since exclude each other/,
+    );
+  },
+);

@@ -1,6 +1,7 @@
-"""RabbitMQ's second tutorial with pika, its new_task.py and worker.py: a foreign peer for our tasks.
+"""What the class's programs and RabbitMQ's second tutorial do with pika: a foreign peer for our scripts.
 
     pika_peer.py --queue-type classic URL new_task First message....
+    pika_peer.py --queue-type classic --queue help_queue URL publish '[2/14/23 10:15, Adam, A]' ...
     pika_peer.py --queue-type quorum URL worker --count 3
 
 As in the tutorial: durable queue, persistent messages, prefetch 1, a second of work for every dot, acknowledged
@@ -13,19 +14,29 @@ import time
 
 import pika
 
-QUEUE = "task_queue"
 # The tutorial declared a plain durable queue for years; today's text declares a quorum queue.
 ARGUMENTS = {"classic": None, "quorum": {"x-queue-type": "quorum"}}
 
 
-def new_task(channel, options):
-    """Publishes one task: no content type, no message id."""
+def send(channel, options, body):
+    """Publishes one message: no content type, no message id."""
     channel.basic_publish(
         exchange="",
-        routing_key=QUEUE,
-        body=" ".join(options.words) or "Hello World!",
+        routing_key=options.queue,
+        body=body,
         properties=pika.BasicProperties(delivery_mode=2),
     )
+
+
+def new_task(channel, options):
+    """Publishes one task: its words."""
+    send(channel, options, " ".join(options.words) or "Hello World!")
+
+
+def publish(channel, options):
+    """Publishes a message for each argument."""
+    for body in options.bodies:
+        send(channel, options, body)
 
 
 def worker(channel, options):
@@ -49,18 +60,22 @@ def worker(channel, options):
             ch.stop_consuming()
 
     channel.basic_qos(prefetch_count=1)
-    channel.basic_consume(queue=QUEUE, on_message_callback=callback)
+    channel.basic_consume(queue=options.queue, on_message_callback=callback)
     channel.start_consuming()
 
 
 def main():
     parser = argparse.ArgumentParser(description="RabbitMQ's second tutorial with pika.")
     parser.add_argument("--queue-type", choices=ARGUMENTS, required=True)
+    parser.add_argument("--queue", default="task_queue")
     parser.add_argument("url", help="amqp://user:password@host:port/vhost")
     roles = parser.add_subparsers(required=True)
     role = roles.add_parser("new_task", help="publish one task")
     role.add_argument("words", nargs="*")
     role.set_defaults(run=new_task)
+    role = roles.add_parser("publish", help="publish messages")
+    role.add_argument("bodies", nargs="+")
+    role.set_defaults(run=publish)
     role = roles.add_parser("worker", help="work on tasks")
     role.add_argument("--count", type=int, required=True, help="end after so many")
     role.add_argument("--dot", type=float, default=1, help="seconds of work for every dot")
@@ -69,7 +84,8 @@ def main():
 
     connection = pika.BlockingConnection(pika.URLParameters(options.url))
     channel = connection.channel()
-    channel.queue_declare(queue=QUEUE, durable=True, arguments=ARGUMENTS[options.queue_type])
+    arguments = ARGUMENTS[options.queue_type]
+    channel.queue_declare(queue=options.queue, durable=True, arguments=arguments)
     options.run(channel, options)
     connection.close()
 

@@ -5,7 +5,8 @@ import { brokerAddress } from "../../shared/broker_url.ts";
 import { Connection } from "../../shared/connection.ts";
 import { type Event, Output } from "../../shared/output.ts";
 import { TaskProcess } from "../../shared/tools/task_process.ts";
-import { READING_QUEUES, readingQueue } from "../../shared/topology.ts";
+import { READING_QUEUES } from "../../shared/queue_names.ts";
+import { readingQueue } from "../../shared/topology.ts";
 import {
   alertMessages,
   assertSame,

@@ -5,7 +5,8 @@ import { ChannelJudge } from "../../shared/episodes.ts";
 import { formatLocalTime } from "../../shared/local_time.ts";
 import type { Event } from "../../shared/output.ts";
 import { TaskProcess } from "../../shared/tools/task_process.ts";
-import { READING_QUEUES, readingQueue } from "../../shared/topology.ts";
+import { READING_QUEUES } from "../../shared/queue_names.ts";
+import { readingQueue } from "../../shared/topology.ts";
 import {
   alertMessages,
   assertSame,
@@ -20,6 +21,8 @@ import {
 
 const COOK = "data/smoker-temps.csv";
 const HEADER = "time,smoker,food-a,food-b";
+/** Windows of the last 5 and 20 readings, as the class has them. */
+const COUNTING = ["--window", "readings"];
 const START = Date.UTC(2021, 4, 22, 12);
 
 /** Runs `--backtest` over a CSV, given as text or as a path in data/. */
@@ -444,7 +447,7 @@ const shortAlerts = (run: string) => ({
 
 e2e("an episode ends by its rule or by a new run, or stays open", async () => {
   await using vhost = await Vhost.create();
-  const monitor = await vhost.start("smoker:monitor").ready();
+  const monitor = await vhost.start("smoker:monitor", COUNTING).ready();
   await produce(vhost, SHORT_COOK, "--run", "r1");
   await settled(vhost, monitor, SHORT_READINGS);
   assert.deepEqual(alertsOf(monitor.events), shortAlerts("r1"));
@@ -458,7 +461,7 @@ e2e("an episode ends by its rule or by a new run, or stays open", async () => {
     "smoker": ["resolved r1/smoker/drop/25 (new run)", ...smoker],
     "food-a": ["resolved r1/food-a/stall/20 (new run)", ...foodA],
   });
-  const expected = await backtest(SHORT_COOK, [], "r2");
+  const expected = await backtest(SHORT_COOK, COUNTING, "r2");
   assertSame("reading", second.events, expected.events);
   const [resolved] = eventsOf(second, "alert").filter(({ id }) => id === "r1/smoker/drop/25");
   assert.deepEqual(resolved, {
@@ -517,7 +520,7 @@ e2e(
   "of two runs that interleave the earlier one's readings are late, and it is said once",
   async () => {
     await using vhost = await Vhost.create();
-    const monitor = await vhost.start("smoker:monitor").ready();
+    const monitor = await vhost.start("smoker:monitor", COUNTING).ready();
     const parts: [run: string, skip: number, limit: number][] = [
       ["a", 0, 10],
       ["b", 0, 12],
@@ -543,7 +546,7 @@ e2e(
       ),
     });
     const [a, b] = [of("a"), of("b")];
-    const expected = await backtest(SHORT_COOK, [], "b");
+    const expected = await backtest(SHORT_COOK, COUNTING, "b");
     assertSame("reading", b.events, expected.events);
     const ofA = a.events.map(({ late, alert }) => ({ late, alert }));
     assert.deepEqual(ofA.slice(30), Array(54).fill({ late: true, alert: null }));
@@ -605,7 +608,7 @@ e2e(
 
     const { stderr } = await produce(vhost, SHORT_COOK, "--purge");
     assert.match(stderr, /Emptied 01-smoker of 28 messages/);
-    assert.match(stderr, /Emptied 01-smoker\.state of 1 messages/);
+    assert.match(stderr, /Emptied 01-smoker\.state of 1 message\b/);
     const second = await vhost.start("smoker:monitor").ready();
     await settled(vhost, second, SHORT_READINGS);
     const summary = await stop(second);
@@ -717,7 +720,7 @@ e2e("readings without message_id are judged; an hour and more back begins a new 
 
 e2e("without message_id, an hour back is the same run and a second more a new one", async () => {
   await using vhost = await Vhost.create();
-  const monitor = await vhost.start("smoker:monitor", ["--channel", "smoker"]).ready();
+  const monitor = await vhost.start("smoker:monitor", ["--channel", "smoker", ...COUNTING]).ready();
   const times: [string, number][] = [
     ...Array.from({ length: 5 }, (): [string, number] => ["14:00:00", 240]),
     ["13:00:00", 220], // falls by 20
@@ -851,7 +854,7 @@ e2e("a backtest tells of malformed rows, judges the others and ends with 2", asy
 
 e2e("--help of both smoker tasks names every flag with its default", async () => {
   const shared = [
-    ...["url", "ca", "cert", "key", "queue-type", "json", "log", "quiet", "help"],
+    ...["url", "ca", "cert", "key", "queue", "queue-type", "json", "log", "times", "quiet", "help"],
     ...["columns", "delimiter"],
   ];
   const flags = {
@@ -861,7 +864,7 @@ e2e("--help of both smoker tasks names every flag with its default", async () =>
     ],
     "smoker:produce": [
       ...["file", "interval", "speed", "skip", "limit", "loop", "run", "purge", "format"],
-      ...["strict", "dry-run", "no-admin"],
+      ...["strict", "dry-run", "admin"],
     ],
   };
   for (const [task, own] of Object.entries(flags)) {
@@ -881,7 +884,7 @@ e2e("--help of both smoker tasks names every flag with its default", async () =>
   }).output();
   assert.equal(code, 0);
   const help = new TextDecoder().decode(stdout);
-  for (const fallback of ["15", "1", "readings", "2.5m", "10m", "30s", "all three"]) {
+  for (const fallback of ["15", "1", "time", "2.5m", "10m", "30s", "all three"]) {
     assert.ok(help.includes(`(default ${fallback})`), fallback);
   }
 });

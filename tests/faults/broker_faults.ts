@@ -76,7 +76,7 @@ export const BROKER_FAULTS: Fault[] = [
     async run(stage) {
       const { cluster, say } = stage;
       using proxies = new DisposableStack();
-      const nodes = cluster.ports.map((port) => proxies.use(new BrokerProxy(port)));
+      const nodes = cluster.ports.map((port) => proxies.use(new BrokerProxy({ port })));
       const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`);
       const env = {
         AMQP_HOST: hosts.join(),

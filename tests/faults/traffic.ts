@@ -197,7 +197,7 @@ export class Traffic implements AsyncDisposable {
   }
 
   #produce(stream: StreamName, ledger: Ledger): void {
-    const flags = ["--loop", "--interval", INTERVAL, "--run", "f", "--no-admin"];
+    const flags = ["--loop", "--interval", INTERVAL, "--run", "f"];
     const producer = this.#start(STREAMS[stream].produce, flags, ({ event, id }) => {
       if (event === "published") ledger.publish(String(id));
     });

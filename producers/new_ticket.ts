@@ -1,0 +1,99 @@
+/**
+ * Publishes one help-desk ticket, submitted now: from its flags, or in a terminal from the answers to two questions.
+ *
+ *     deno task helpdesk:new
+ *     deno task helpdesk:new --name Adam --category A
+ *
+ * Needs the network for the broker, `logs/` to write with `--log`, the browser to run with `--admin`.
+ */
+import { ask } from "../shared/ask.ts";
+import { UsageError } from "../shared/errors.ts";
+import { formatLocalTime } from "../shared/local_time.ts";
+import { CATEGORIES, check, Ticket, ticketMessages } from "../shared/messages.ts";
+import { optional, text } from "../shared/options.ts";
+import { inert } from "../shared/output.ts";
+import { newItemOptions, publishNew } from "../shared/publish_new.ts";
+import { HELPDESK_QUEUES, queueOption } from "../shared/queue_names.ts";
+import { run, type Script } from "../shared/script.ts";
+import { sharedQueue } from "../shared/topology.ts";
+
+type Category = Ticket["category"];
+
+const CHOICES = Object.entries(CATEGORIES).map(([letter, words]) => `${letter} ${words}`);
+const { tickets } = HELPDESK_QUEUES;
+
+const usage = {
+  task: "helpdesk:new",
+  script: "new_ticket",
+  summary:
+    "Publishes one ticket to help_queue, submitted now. In a terminal it asks for what is missing.\n" +
+    `Categories: ${CHOICES.join(", ")}.`,
+  options: {
+    name: optional("NAME", text, "who asks for help"),
+    category: optional("LETTER", category, "what for: A, B, C, D or E"),
+    ...newItemOptions(queueOption({ tickets }, { main: "tickets" })),
+  },
+};
+
+type NewTicketScript = Script<typeof usage.options>;
+
+function category(value: string): Category {
+  const letter = value.trim().toUpperCase();
+  if (!(letter in CATEGORIES)) throw new RangeError("must be A, B, C, D or E");
+  return letter as Category;
+}
+
+/** The ticket that flags and answers make; `undefined` when somebody has stopped before the last answer. */
+async function newTicket(script: NewTicketScript): Promise<Ticket | undefined> {
+  const { values, signal } = script;
+  const asked = values.name === undefined || values.category === undefined;
+  if (asked && !Deno.stdin.isTerminal()) {
+    throw new UsageError(
+      `--name and --category are needed where nobody can be asked: --name Adam --category A ` +
+        `(${CHOICES.join(", ")})`,
+    );
+  }
+  const name = values.name ?? await answer("Your name: ", text, script);
+  const choices = ["What do you need help with?", ...CHOICES.map((choice) => `  ${choice}`)];
+  const letter = values.category ??
+    (signal.aborted
+      ? undefined
+      : await answer([...choices, "A to E: "].join("\n"), category, script));
+  if (name === undefined || letter === undefined) return undefined;
+  const now = new Date();
+  const submitted = formatLocalTime(
+    Math.floor(now.getTime() / 1000) * 1000 - now.getTimezoneOffset() * 60_000,
+  );
+  return check(Ticket, { submitted, name, category: letter });
+}
+
+/** Asks again until the answer can be used. */
+async function answer<T>(
+  question: string,
+  parse: (text: string) => T,
+  { out, signal }: NewTicketScript,
+): Promise<T | undefined> {
+  while (true) {
+    const typed = await ask(question, out, signal);
+    if (typed === undefined) return undefined;
+    try {
+      return parse(typed);
+    } catch (error) {
+      out.error(`It ${(error as Error).message}`);
+    }
+  }
+}
+
+if (import.meta.main) {
+  await run(usage, async (script) => {
+    const ticket = await newTicket(script);
+    if (!ticket) return;
+    return await publishNew(script, {
+      ...usage,
+      key: "helpdesk.ticket",
+      queues: ({ tickets }, type) => [sharedQueue(tickets, type)],
+      messages: ticketMessages,
+      line: ({ name, category }) => `Sent ${inert(name)}: ${CATEGORIES[category]}`,
+    }, [ticket]);
+  });
+}

@@ -1,0 +1,54 @@
+/** Alerts that waited before the notifier was started: it says how many, and leaves out those that are too old. */
+import { lengthText } from "./alert_text.ts";
+import type { Connection } from "./connection.ts";
+import type { Notice } from "./notices.ts";
+import { counted, type Output } from "./output.ts";
+import type { Queue } from "./topology.ts";
+
+export class Backlog {
+  /** Notices that were left out. */
+  skipped = 0;
+  readonly #notBefore: number;
+  readonly #out: Output;
+  #waiting: number;
+
+  private constructor(waiting: number, notBefore: number, out: Output) {
+    this.#waiting = waiting;
+    this.#notBefore = notBefore;
+    this.#out = out;
+  }
+
+  /**
+   * @param queues Those of the alerts and of their notices.
+   * @param notBefore Notices of alerts published before are left out, in ms since 1970; `undefined` leaves out none.
+   */
+  static async count(
+    connection: Connection,
+    queues: readonly Queue[],
+    { notBefore = -Infinity, out }: { notBefore: number | undefined; out: Output },
+  ): Promise<Backlog> {
+    let waiting = 0;
+    for (const { queue } of queues) waiting += (await connection.inspect(queue))?.ready ?? 0;
+    return new Backlog(waiting, notBefore, out);
+  }
+
+  /** Whether a notice is left out. Says before the first one how many wait, and how old that one is. */
+  skips({ publishedAt }: Notice): boolean {
+    if (this.#waiting > 0) this.#say(publishedAt);
+    this.#waiting = 0;
+    const skips = publishedAt < this.#notBefore;
+    if (skips) this.skipped++;
+    return skips;
+  }
+
+  #say(publishedAt: number): void {
+    const age = lengthText(Math.max(0, Math.round((Date.now() - publishedAt) / 1000)));
+    const wait = this.#waiting === 1 ? "waits" : "wait";
+    const next = this.#notBefore === -Infinity
+      ? "sending them; --skip-waiting leaves them out, --since 1h the older ones"
+      : "leaving out those that are too old";
+    this.#out.aside(
+      `${counted(this.#waiting, "alert")} ${wait}, the first was published ${age} ago: ${next}`,
+    );
+  }
+}
