@@ -149,7 +149,7 @@ class BlockParser {
     return line.trim() === "" && !line.includes(this.#delimiter);
   }
 
-  /** How many lines the record has that starts at `index`; `undefined` if a quote isn't closed. */
+  /** Lines of the record that starts at `index`, 1 if it is broken; `undefined` if a quote isn't closed. */
   #recordLength(lines: string[], index: number): number | undefined {
     let open = "";
     const most = Math.min(MAX_RECORD_LINES, lines.length - index);
