@@ -16,6 +16,7 @@ export class Panel implements Disposable {
   readonly #news: string[] = [];
   readonly #encoder = new TextEncoder();
   #drawn = 0;
+  #size = "";
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Sets one line of the panel, by its key; lines stay in the order of their first appearance. */
@@ -51,9 +52,10 @@ export class Panel implements Disposable {
     const room = rows - 1 - panel.length - 1;
     const news = room > 0 && this.#news.length > 0 ? ["", ...this.#news.slice(-room)] : [];
     const lines = [...panel, ...news].map((line) => fit(line, columns));
-    // After the terminal has become smaller, what was drawn above it is out of reach.
-    const drawn = Math.min(this.#drawn, rows - 1);
-    const up = drawn > 0 ? `\x1b[${drawn}A` : "";
+    // A terminal that has changed its size has moved what was drawn: begin again on an empty screen.
+    const resized = this.#drawn > 0 && this.#size !== `${columns}x${rows}`;
+    const up = resized ? "\x1b[2J\x1b[H" : this.#drawn > 0 ? `\x1b[${this.#drawn}A` : "";
+    this.#size = `${columns}x${rows}`;
     const text = up + lines.map((line) => `\x1b[2K${line}\n`).join("") + "\x1b[0J";
     Deno.stdout.writeSync(this.#encoder.encode(text));
     this.#drawn = lines.length;

@@ -8,6 +8,7 @@
  * Starts the other tasks (`deno`) and kills one (`kill`). Replies and alerts go to a queue of its own, which
  * is deleted at the end.
  */
+import { unlessAborted } from "../abort.ts";
 import { brokerAddress, URL_OPTION } from "../broker_url.ts";
 import { Connection } from "../connection.ts";
 import { FailedError, UsageError } from "../errors.ts";
@@ -29,6 +30,9 @@ const usage = {
   words: "[helpdesk|smoker]",
   options: { ...URL_OPTION, ...QUEUE_TYPE_OPTION, ...OUTPUT_OPTIONS },
 };
+
+/** How long the clean-up may take, in milliseconds. */
+const CLEAN_UP_MS = 3000;
 
 const DEMOS = {
   helpdesk: { play: helpdeskDemo, queues: [HELPDESK_QUEUES.tickets] },
@@ -72,7 +76,8 @@ async function demo({ values, words, out, signal }: Script<typeof usage.options>
     await using cast = new Cast({ args, env });
     return await play(cast, { results, out, signal });
   } finally {
-    await connection.deleteQueue(results);
+    // A broker that has gone meanwhile takes its time: nobody waits for that.
+    await unlessAborted(connection.deleteQueue(results), AbortSignal.timeout(CLEAN_UP_MS));
   }
 }
 

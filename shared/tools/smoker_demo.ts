@@ -33,9 +33,13 @@ export async function smokerDemo(
   const producer = cast.start("smoker:produce", args, ({ event }) => {
     if (event === "published") published++;
   });
-  const watched = out.terminal ? panelMonitor(cast, watch) : plainMonitor(cast, watch, out);
+  const watched = out.terminal
+    ? panelMonitor(cast, watch, { out, signal })
+    : plainMonitor(cast, watch, out);
   await unlessAborted(Promise.all([watched, cast.ended(producer)]), signal);
   await cast.stop();
+  // The queue of its alerts is deleted after that.
+  await watched;
   out.summary(
     { event: "summary", published },
     () =>
@@ -47,13 +51,24 @@ export async function smokerDemo(
 }
 
 /** The monitor as a person runs it, with this terminal, whose Ctrl-C it hears, too. */
-async function panelMonitor(cast: Cast, args: string[]): Promise<void> {
-  const { code } = await new Deno.Command("deno", {
+async function panelMonitor(
+  cast: Cast,
+  args: string[],
+  { out, signal }: { out: Output; signal: AbortSignal },
+): Promise<void> {
+  // A line of ours would shift the panel that it draws; what there is to say it says, too.
+  out.diverted = () => {};
+  const child = new Deno.Command("deno", {
     args: ["task", "--quiet", "smoker:monitor", ...args, ...cast.args],
     cwd: ofProject("."),
     env: cast.env,
     stdin: "null",
-  }).spawn().status;
+  }).spawn();
+  const stop = () => child.kill("SIGTERM");
+  signal.addEventListener("abort", stop, { once: true });
+  const { code } = await child.status;
+  signal.removeEventListener("abort", stop);
+  out.diverted = undefined;
   if (code !== 0) throw new FailedError("The monitor failed");
 }
 
