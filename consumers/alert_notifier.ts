@@ -52,7 +52,7 @@ const usage = {
     ),
     test: flag("send one notice of each configured kind, show the answers, end; without a broker"),
     skipWaiting: flag("leave out the alerts that waited from before"),
-    since: optional("TIME", positiveDuration, "leave out alerts that are older than this"),
+    since: optional("TIME", positiveDuration, "leave out alerts published longer ago than this"),
     giveUp: withDefault(
       "TIME",
       positiveDuration,

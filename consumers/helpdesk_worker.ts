@@ -13,6 +13,7 @@ import type { Delivery } from "../shared/dead_letters.ts";
 import {
   CATEGORIES,
   decodeTicket,
+  placeOf,
   publishedAt,
   type Reply,
   type Ticket,
@@ -63,9 +64,9 @@ export class TicketStatistics {
   }
 }
 
-/** A ticket as a line names it: the row it was in, `without a number` for those of other programs. */
-function numberOf({ messageId }: Delivery): string {
-  return `ticket ${messageId?.match(/(\d+)$/)?.[1] ?? "without a number"}`;
+/** A ticket as a line names it: by its row, those of other programs have none. */
+function nameOf({ messageId }: Delivery): string {
+  return `ticket ${placeOf(messageId).row ?? "without a number"}`;
 }
 
 interface Desk {
@@ -110,8 +111,7 @@ async function handleTicket(
   statistics.add(category, waitMs);
   out.event(
     { event: "ticket", worker, id, submitted, name, category, redelivered, attempt },
-    () =>
-      `${out.paint("cyan", worker)}  done with ${numberOf(delivery)}, ${inert(name)} has a reply`,
+    () => `${out.paint("cyan", worker)}  done with ${nameOf(delivery)}, ${inert(name)} has a reply`,
   );
   return { worker, name, category, redelivered, waitMs, handleMs };
 }
@@ -129,7 +129,7 @@ if (import.meta.main) {
       publishesTo: [repliesQueue(replies)],
       decode: decodeTicket,
       taken: ({ submitted, name, category }, { delivery }) =>
-        `takes ${numberOf(delivery)}  ${submitted.replace("T", " ")}  ${name}: ${
+        `takes ${nameOf(delivery)}  ${submitted.replace("T", " ")}  ${name}: ${
           CATEGORIES[category]
         }`,
       handle: (ticket, job) =>

@@ -68,7 +68,7 @@ const usage = {
       "TIME",
       positiveDuration,
       "30s",
-      "with --window readings: makes a window so many",
+      "time between readings, which makes the windows of --window readings 5 and 20 of them",
     ),
     backtest: path("PATH", "judge this CSV (- for standard input) without a broker"),
     run: optional("ID", plainName, "name of the backtest in ids (default backtest)"),

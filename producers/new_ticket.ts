@@ -7,11 +7,10 @@
  * Needs the network for the broker, `logs/` to write with `--log`, the browser to run with `--admin`.
  */
 import { ask } from "../shared/ask.ts";
-import { UsageError } from "../shared/errors.ts";
+import { reasonOf, UsageError } from "../shared/errors.ts";
 import { formatLocalTime } from "../shared/local_time.ts";
 import { CATEGORIES, check, Ticket, ticketMessages } from "../shared/messages.ts";
 import { optional, text } from "../shared/options.ts";
-import { inert } from "../shared/output.ts";
 import { newItemOptions, publishNew } from "../shared/publish_new.ts";
 import { HELPDESK_QUEUES, queueOption } from "../shared/queue_names.ts";
 import { run, type Script } from "../shared/script.ts";
@@ -29,13 +28,17 @@ const usage = {
     "Publishes one ticket to help_queue, submitted now. In a terminal it asks for what is missing.\n" +
     `Categories: ${CHOICES.join(", ")}.`,
   options: {
-    name: optional("NAME", text, "who asks for help"),
+    name: optional("NAME", requester, "who asks for help"),
     category: optional("LETTER", category, "what for: A, B, C, D or E"),
     ...newItemOptions(queueOption({ tickets }, { main: "tickets" })),
   },
 };
 
 type NewTicketScript = Script<typeof usage.options>;
+
+function requester(value: string): string {
+  return text(value.trim());
+}
 
 function category(value: string): Category {
   const letter = value.trim().toUpperCase();
@@ -45,7 +48,7 @@ function category(value: string): Category {
 
 /** The ticket that flags and answers make; `undefined` when somebody has stopped before the last answer. */
 async function newTicket(script: NewTicketScript): Promise<Ticket | undefined> {
-  const { values, signal } = script;
+  const { values } = script;
   const asked = values.name === undefined || values.category === undefined;
   if (asked && !Deno.stdin.isTerminal()) {
     throw new UsageError(
@@ -53,13 +56,12 @@ async function newTicket(script: NewTicketScript): Promise<Ticket | undefined> {
         `(${CHOICES.join(", ")})`,
     );
   }
-  const name = values.name ?? await answer("Your name: ", text, script);
+  const name = values.name ?? await answer("Your name: ", requester, script);
+  if (name === undefined) return undefined;
   const choices = ["What do you need help with?", ...CHOICES.map((choice) => `  ${choice}`)];
   const letter = values.category ??
-    (signal.aborted
-      ? undefined
-      : await answer([...choices, "A to E: "].join("\n"), category, script));
-  if (name === undefined || letter === undefined) return undefined;
+    await answer([...choices, "A to E: "].join("\n"), category, script);
+  if (letter === undefined) return undefined;
   const now = new Date();
   const submitted = formatLocalTime(
     Math.floor(now.getTime() / 1000) * 1000 - now.getTimezoneOffset() * 60_000,
@@ -79,7 +81,7 @@ async function answer<T>(
     try {
       return parse(typed);
     } catch (error) {
-      out.error(`It ${(error as Error).message}`);
+      out.error(`It ${reasonOf(error)}`);
     }
   }
 }
@@ -87,13 +89,17 @@ async function answer<T>(
 if (import.meta.main) {
   await run(usage, async (script) => {
     const ticket = await newTicket(script);
-    if (!ticket) return;
+    if (!ticket) {
+      // Below the question, which has no answer.
+      script.out.note("\nNothing was sent");
+      return;
+    }
     return await publishNew(script, {
       ...usage,
       key: "helpdesk.ticket",
       queues: ({ tickets }, type) => [sharedQueue(tickets, type)],
       messages: ticketMessages,
-      line: ({ name, category }) => `Sent ${inert(name)}: ${CATEGORIES[category]}`,
+      line: ({ name, category }) => `Sent ${name}: ${CATEGORIES[category]}`,
     }, [ticket]);
   });
 }

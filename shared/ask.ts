@@ -4,6 +4,7 @@ import type { Output } from "./output.ts";
 
 /** The longest answer, in bytes. */
 const MAX_ANSWER = 4096;
+const LINE_FEED = 0x0a;
 
 /**
  * Asks on stderr and reads one line; the connection to the broker lives on meanwhile.
@@ -18,7 +19,12 @@ export async function ask(
   out.flush();
   Deno.stderr.writeSync(new TextEncoder().encode(question));
   const line = new Uint8Array(MAX_ANSWER);
-  const length = await unlessAborted(Deno.stdin.read(line), signal);
-  if (signal.aborted || !length) return undefined;
-  return new TextDecoder().decode(line.subarray(0, length)).trim();
+  let length = 0;
+  while (length < MAX_ANSWER && line[length - 1] !== LINE_FEED) {
+    const read = await unlessAborted(Deno.stdin.read(line.subarray(length)), signal);
+    if (signal.aborted) return undefined;
+    if (read === null || read === undefined) break;
+    length += read;
+  }
+  return length === 0 ? undefined : new TextDecoder().decode(line.subarray(0, length)).trim();
 }

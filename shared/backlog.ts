@@ -8,6 +8,7 @@ import type { Queue } from "./topology.ts";
 export class Backlog {
   /** Notices that were left out. */
   skipped = 0;
+  readonly #started = Date.now();
   readonly #notBefore: number;
   readonly #out: Output;
   #waiting: number;
@@ -19,22 +20,26 @@ export class Backlog {
   }
 
   /**
-   * @param queues Those of the alerts and of their notices.
-   * @param notBefore Notices of alerts published before are left out, in ms since 1970; `undefined` leaves out none.
+   * @param alerts The queue of the alerts.
+   * @param notices The queues of their notices: an alert may wait in each.
+   * @param options `notBefore`: notices of alerts published before are left out, in ms since 1970; `undefined` leaves
+   * out none.
    */
   static async count(
     connection: Connection,
-    queues: readonly Queue[],
+    alerts: Queue,
+    notices: readonly Queue[],
     { notBefore = -Infinity, out }: { notBefore: number | undefined; out: Output },
   ): Promise<Backlog> {
-    let waiting = 0;
-    for (const { queue } of queues) waiting += (await connection.inspect(queue))?.ready ?? 0;
+    const ready = async ({ queue }: Queue) => (await connection.inspect(queue))?.ready ?? 0;
+    const waiting = await ready(alerts) + Math.max(0, ...await Promise.all(notices.map(ready)));
     return new Backlog(waiting, notBefore, out);
   }
 
   /** Whether a notice is left out. Says before the first one how many wait, and how old that one is. */
   skips({ publishedAt }: Notice): boolean {
-    if (this.#waiting > 0) this.#say(publishedAt);
+    // Another notifier may have sent those that waited.
+    if (this.#waiting > 0 && publishedAt < this.#started) this.#say(publishedAt);
     this.#waiting = 0;
     const skips = publishedAt < this.#notBefore;
     if (skips) this.skipped++;
@@ -42,7 +47,7 @@ export class Backlog {
   }
 
   #say(publishedAt: number): void {
-    const age = lengthText(Math.max(0, Math.round((Date.now() - publishedAt) / 1000)));
+    const age = lengthText(Math.round((Date.now() - publishedAt) / 1000));
     const wait = this.#waiting === 1 ? "waits" : "wait";
     const next = this.#notBefore === -Infinity
       ? "sending them; --skip-waiting leaves them out, --since 1h the older ones"

@@ -4,15 +4,18 @@
  */
 import { dirname, isAbsolute, resolve } from "node:path";
 
-const PROJECT = dirname(import.meta.dirname ?? "");
+/** The project's folder. */
+export const PROJECT = dirname(import.meta.dirname ?? "");
 
 /** A path as it was typed. */
 export function fromHere(path: string): string {
+  const cwd = Deno.cwd();
   const { state } = Deno.permissions.querySync({ name: "env", variable: "INIT_CWD" });
-  const typedIn = (state === "granted" ? Deno.env.get("INIT_CWD") : undefined) || Deno.cwd();
+  // A task that starts `deno run` elsewhere hands it on, too: there it says nothing.
+  const initial = cwd === PROJECT && state === "granted" ? Deno.env.get("INIT_CWD") : undefined;
+  const typedIn = initial || cwd;
   // Short, as it was typed, where that is the same.
-  const same = isAbsolute(path) || (typedIn === PROJECT && Deno.cwd() === PROJECT);
-  return same ? path : resolve(typedIn, path);
+  return isAbsolute(path) || typedIn === PROJECT ? path : resolve(typedIn, path);
 }
 
 /** A file or folder of the project. */

@@ -72,7 +72,7 @@ export async function notify(
   const counts = { handled: 0, duplicates: 0, dead: 0 };
   const onDuplicate = () => void counts.duplicates++;
   const { notBefore } = options;
-  const backlog = await Backlog.count(connection, [incoming, ...queues], { notBefore, out });
+  const backlog = await Backlog.count(connection, incoming, queues, { notBefore, out });
 
   const unready = new Set([incoming, ...queues].map(({ queue }) => queue));
   const onReady = ({ queue }: Queue) => {

@@ -17,6 +17,8 @@ export interface Option<T> {
   /** What is taken without the flag, where no text that a user types would say it. */
   readonly otherwise?: () => unknown;
   readonly parse: (text: string) => unknown;
+  /** Whether its value becomes part of the log file's name. */
+  readonly namesLog?: boolean;
   /** May be given several times: makes one value of all that was given, which may be none. */
   readonly gather?: (values: never[]) => unknown;
   /** Carries the type of the parsed value; never set. */
@@ -73,7 +75,7 @@ export function repeatable<T>(
   parse: (text: string) => T,
   help: string,
 ): Option<T[]> {
-  return { value, parse, help, gather: (values) => values };
+  return { value, parse, help: `${help}; repeatable`, gather: (values) => values };
 }
 
 /** A flag that names a file, looked for where it is typed; `-` stays as it is. */
@@ -204,7 +206,7 @@ export function parseOptions<O extends Options>(
   return { values: values as Values<O>, words: parsed.positionals };
 }
 
-/** `--limit -3` as `--limit=-3`: so it is told what is wrong with -3, not that a value is missing. */
+/** `--limit -3` as `--limit=-3`: the error is about -3 then, not about a missing value. */
 function joinNegatives(args: string[], takesValue: (flag: string) => boolean): string[] {
   const joined: string[] = [];
   for (const [index, arg] of args.entries()) {
@@ -237,13 +239,12 @@ const MAX_TYPOS = 2;
 
 /** The flags that were probably meant: those that begin like this, or else have the fewest other letters. */
 function nearest(typed: string, flags: string[]): string[] {
-  const longer = flags.filter((flag) => typed.length > 2 && flag.startsWith(typed));
+  const longer = flags.filter((flag) => typed.length > 1 && flag.startsWith(typed));
   if (longer.length > 0) return longer;
   const typos = flags.map((flag) => distance(typed, flag));
   const fewest = Math.min(...typos);
-  return flags.filter((flag, index) =>
-    typos[index] === fewest && fewest <= MAX_TYPOS && fewest < flag.length
-  );
+  if (fewest > MAX_TYPOS || fewest >= typed.length - 1) return [];
+  return flags.filter((_, index) => typos[index] === fewest);
 }
 
 function quote(typed: string): string {
@@ -258,7 +259,7 @@ export function helpText(usage: Usage): string {
       ? `--${kebab(name)}`
       : `--${kebab(name)} ${option.value}`;
     const fallback = option.fallback === undefined ? "" : ` (default ${option.fallback})`;
-    return [left, option.help + (option.gather ? "; repeatable" : "") + fallback] as const;
+    return [left, option.help + fallback] as const;
   });
   rows.push(["--help", "show this; -h, too"]);
   const width = Math.max(...rows.map(([left]) => left.length));

@@ -75,7 +75,7 @@ export class Output {
   /** One line of plain text on stdout, for people only; a function is called only if it is printed. */
   line(text: string | (() => string)): void {
     if (this.json || this.quiet) return;
-    this.#print(this.#timed(typeof text === "string" ? text : text()));
+    this.#print(this.timed(typeof text === "string" ? text : text()));
   }
 
   /** How the work goes on: stderr and the log. */
@@ -113,7 +113,7 @@ export class Output {
     try {
       writeAll(Deno.stdout, this.#encoder.encode(text));
     } catch (error) {
-      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+      if (!isClosed(error)) throw error;
       this.#closed = true;
       this.#options.onClosed();
     }
@@ -134,23 +134,27 @@ export class Output {
     if (this.json && printJson) this.#print(JSON.stringify(event));
     if (!this.json && line) {
       const lines = line().split("\n").map((text) => plain(text, this.#coloured));
-      this.#print(this.#timed(lines.join("\n")));
+      this.#print(this.timed(lines.join("\n")));
     }
     if (this.#log) this.#append({ ...event, ...logged?.() });
   }
 
   #diagnose(text: string): void {
     this.flush();
-    const safe = this.#timed(text.split("\n").map((line) => plain(line, false)).join("\n"));
-    if (this.diverted) this.diverted(safe);
-    else console.error(safe);
+    const safe = this.timed(text.split("\n").map((line) => plain(line, false)).join("\n"));
+    if (this.diverted) return this.diverted(safe);
+    try {
+      console.error(safe);
+    } catch (error) {
+      if (!isClosed(error)) throw error;
+    }
   }
 
   /** Puts the time of day before each line, if that is asked for. */
-  #timed(text: string): string {
+  timed(text: string): string {
     if (this.#options.times !== true || this.json) return text;
     const time = new Date().toTimeString().slice(0, 8);
-    return text.replace(/^/gm, `${time}  `);
+    return text.replace(/^(?=.)/gm, `${time}  `);
   }
 
   #append(event: Event): void {
@@ -181,6 +185,11 @@ function openLog({ script, name }: OutputOptions): Deno.FsFile {
   } catch (error) {
     throw new FailedError(`--log cannot write ${path}: ${reasonOf(error)}`);
   }
+}
+
+/** Whether nobody reads any more: a pipe without its reader, a terminal whose window was closed (EIO). */
+function isClosed(error: unknown): boolean {
+  return error instanceof Deno.errors.BrokenPipe || (error as { code?: string }).code === "EIO";
 }
 
 function writeAll(file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {

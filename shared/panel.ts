@@ -65,7 +65,7 @@ export class Panel implements Disposable {
 /**
  * A small trace of values: a bar each, from the least to the greatest; the last `width` of them.
  *
- * @param least A smaller range than this doesn't fill the height: what hardly changes looks flat.
+ * @param least A range below this doesn't fill the height: what changes less than it takes for an alert looks flat.
  */
 export function trace(values: readonly number[], width: number, least = 0): string {
   const shown = values.slice(-width);

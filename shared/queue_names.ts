@@ -48,6 +48,12 @@ export function queueOption<K extends string>(
     return [known, name];
   };
   const gather = (given: [K, string][]): QueueNames<K> => {
+    const twiceGiven = given.find(([key], index) =>
+      given.findIndex(([one]) => one === key) < index
+    );
+    if (twiceGiven) {
+      throw new UsageError(`--queue names two queues for ${usual[twiceGiven[0]]}: give one`);
+    }
     const names = { ...usual, ...Object.fromEntries(given) };
     const all = Object.values<string>(names);
     const twice = all.find((name, index) => all.indexOf(name) !== index);
@@ -56,7 +62,7 @@ export function queueOption<K extends string>(
   };
   const value = keys.length === 1 ? "NAME" : main === undefined ? "KEY=NAME" : "[KEY=]NAME";
   const help = `another queue in the place of ${examples.join(", ")}`;
-  return { value, help, parse, gather };
+  return { value, help: keys.length > 1 ? `${help}; repeatable` : help, parse, gather };
 }
 
 /** @throws {RangeError} If a queue of a user's can't have this name. */

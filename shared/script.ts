@@ -49,7 +49,9 @@ export async function run<O extends Options>(
       Deno.exit(0);
     }
     const { values, words } = parseOptions(Deno.args, usage);
-    out = new Output({ script: usage.script, ...values, onClosed: () => stop.abort() });
+    const named = Object.keys(usage.options).find((name) => usage.options[name]?.namesLog);
+    const name = named === undefined ? undefined : values[named];
+    out = new Output({ ...values, script: usage.script, name, onClosed: () => stop.abort() });
     listen(stop, out);
     code = await main({ values, words, out, signal: stop.signal }) ?? 0;
   } catch (error) {
@@ -73,8 +75,8 @@ function listen(stop: AbortController, out: Output): void {
     const now = performance.now();
     if (first === undefined) {
       first = now;
-      out.note("Stopping once what is in hand is finished (Ctrl-C again ends at once)");
       stop.abort();
+      out.note("Stopping once what is in hand is finished (Ctrl-C again ends at once)");
     } else if (now - first > SAME_SIGNAL_MS) {
       Deno.exit(130);
     }

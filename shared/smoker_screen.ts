@@ -8,9 +8,6 @@ import { Panel, trace } from "./panel.ts";
 /** Bars in a channel's trace. */
 const TRACE_WIDTH = 20;
 
-/** A trace as high as its line is one of at least so much, in °F: less than that is a stall. */
-const TRACE_RANGE = 1;
-
 export class SmokerScreen implements Disposable {
   readonly #out: Output;
   #panel: Panel | undefined;
@@ -24,7 +21,7 @@ export class SmokerScreen implements Disposable {
     this.#out = out;
     if (!panel || !out.terminal || out.quiet) return;
     const drawn = this.#panel = new Panel();
-    out.diverted = (text) => drawn.tell(text);
+    out.diverted = (text) => text.split("\n").forEach((line) => drawn.tell(line));
     for (const channel of channels) {
       drawn.set(channel, `${CHANNEL_NAMES[channel].padEnd(6)}  no reading yet`);
     }
@@ -70,7 +67,7 @@ export class SmokerScreen implements Disposable {
     const text = () =>
       `${timeOfDay(alert.at)}  ${this.#out.paint(style, alertText(alert, rule.span))}`;
     this.#out.event({ event: "alert", ...alert }, this.#panel ? undefined : text);
-    this.#panel?.tell(text());
+    this.#panel?.tell(this.#out.timed(text()));
   }
 
   #line({ channel }: ChannelRule, { reading, verdict }: Judged): string {
@@ -84,7 +81,7 @@ export class SmokerScreen implements Disposable {
       `${degrees(reading.fahrenheit)}  ${signed(change)}${note}`;
   }
 
-  #row({ channel, span }: ChannelRule, { judge, verdict: { change } }: Judged): string {
+  #row({ channel, span, threshold }: ChannelRule, { judge, verdict: { change } }: Judged): string {
     const { window, episode } = judge;
     const values = window.items().map(({ value }) => value);
     const now = values.at(-1) ?? 0;
@@ -94,7 +91,7 @@ export class SmokerScreen implements Disposable {
     return `${CHANNEL_NAMES[channel].padEnd(6)}  ${this.#out.paint("bold", degrees(now))}  ` +
       `${signed(change)} in ${spanText(span).padEnd(7)}  ` +
       `${
-        this.#out.paint("cyan", trace(values, TRACE_WIDTH, TRACE_RANGE).padEnd(TRACE_WIDTH))
+        this.#out.paint("cyan", trace(values, TRACE_WIDTH, threshold).padEnd(TRACE_WIDTH))
       }  ${alert}`;
   }
 }

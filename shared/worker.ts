@@ -33,6 +33,7 @@ const REMEMBERED_IDS = 10_000;
 const NAME_OPTION: Option<string> = {
   value: "NAME",
   parse: plainName,
+  namesLog: true,
   otherwise: () => `w${Deno.pid}`,
   help: "name in lines, replies and the log's file (default w<process id>)",
 };

@@ -43,7 +43,7 @@ Deno.test({
   fn() {
     for (const folder of FOLDERS) {
       for (const { name, isFile } of Deno.readDirSync(folder)) {
-        if (!isFile) continue;
+        if (!isFile || !name.endsWith(".ts")) continue;
         const tasks = TASKS.filter(([, { command }]) => command.endsWith(` ${folder}/${name}`));
         assert.equal(tasks.length, 1, `${folder}/${name}`);
       }

@@ -1,16 +1,29 @@
 /** The tasks that play in a demo: started the same way, and all ended with it. */
 import { FailedError } from "../errors.ts";
+import type { QueueNames } from "../queue_names.ts";
 import { TaskProcess, type TaskProcessOptions } from "./task_process.ts";
 
 export class Cast implements AsyncDisposable {
   /** Added to every task's arguments and environment. */
   readonly args: readonly string[];
   readonly env: Record<string, string>;
+  readonly #queues: QueueNames;
   readonly #tasks: TaskProcess[] = [];
 
-  constructor({ args, env }: { args: readonly string[]; env: Record<string, string> }) {
+  /** @param queues The demo's own queues. */
+  constructor({ args, env, queues }: {
+    args: readonly string[];
+    env: Record<string, string>;
+    queues: QueueNames;
+  }) {
     this.args = args;
     this.env = env;
+    this.#queues = queues;
+  }
+
+  /** The flags that give a task some of the demo's queues. */
+  queues(...keys: string[]): string[] {
+    return keys.flatMap((key) => ["--queue", `${key}=${this.#queues[key]}`]);
   }
 
   start(

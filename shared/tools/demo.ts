@@ -5,15 +5,13 @@
  *     deno task demo
  *     deno task demo smoker
  *
- * Starts the other tasks (`deno`) and kills one (`kill`). Replies and alerts go to a queue of its own, which
- * is deleted at the end.
+ * Starts the other tasks (`deno`) and kills one (`kill`), on queues of its own, which are deleted at the end.
  */
 import { unlessAborted } from "../abort.ts";
 import { brokerAddress, URL_OPTION } from "../broker_url.ts";
 import { Connection } from "../connection.ts";
-import { FailedError, UsageError } from "../errors.ts";
-import { counted } from "../output.ts";
-import { HELPDESK_QUEUES, READING_QUEUES } from "../queue_names.ts";
+import { UsageError } from "../errors.ts";
+import { ALERT_QUEUES, HELPDESK_QUEUES, READING_QUEUES } from "../queue_names.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
 import { QUEUE_TYPE_OPTION } from "../topology.ts";
 import { Cast } from "./cast.ts";
@@ -26,7 +24,7 @@ const usage = {
   summary:
     "helpdesk (the default): tickets shared by 1, then 2, then 3 workers, of which one is killed in the\n" +
     "middle of a ticket; 20 s, nothing is lost. smoker: a cook of ten hours in a minute, with its alerts.\n" +
-    "Its replies and alerts go to a queue of its own, which is deleted at the end.",
+    "It has queues of its own, which are deleted at the end.",
   words: "[helpdesk|smoker]",
   options: { ...URL_OPTION, ...QUEUE_TYPE_OPTION, ...OUTPUT_OPTIONS },
 };
@@ -35,21 +33,9 @@ const usage = {
 const CLEAN_UP_MS = 3000;
 
 const DEMOS = {
-  helpdesk: { play: helpdeskDemo, queues: [HELPDESK_QUEUES.tickets] },
-  smoker: { play: smokerDemo, queues: Object.values(READING_QUEUES) },
+  helpdesk: { play: helpdeskDemo, queues: HELPDESK_QUEUES },
+  smoker: { play: smokerDemo, queues: { ...READING_QUEUES, ...ALERT_QUEUES } },
 };
-
-/** The demo brings its own consumers; others would take messages from them. */
-async function requireFree(connection: Connection, queues: string[]): Promise<void> {
-  for (const queue of queues) {
-    const { consumers = 0 } = await connection.inspect(queue) ?? {};
-    if (consumers === 0) continue;
-    const them = consumers === 1 ? "it" : "them";
-    throw new FailedError(
-      `${queue} has ${counted(consumers, "consumer")} already: stop ${them} for the demo`,
-    );
-  }
-}
 
 async function demo({ values, words, out, signal }: Script<typeof usage.options>): Promise<number> {
   const name = words.join(" ") || "helpdesk";
@@ -68,16 +54,20 @@ async function demo({ values, words, out, signal }: Script<typeof usage.options>
   const options = { out, signal, name: usage.script };
   const address = brokerAddress(values.url, values);
   await using connection = await Connection.open(address, "publish", options);
-  await requireFree(connection, queues);
-  // Nobody waits for a demo's replies, and its alerts must not reach anybody's mail.
-  const results = `demo-${crypto.randomUUID().slice(0, 8)}`;
+  // It takes nothing of the user's, and what it makes is nobody's mail.
+  const prefix = `demo-${crypto.randomUUID().slice(0, 8)}`;
+  const names = Object.fromEntries(
+    Object.entries(queues).map(([key, queue]) => [key, `${prefix}.${queue}`]),
+  );
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });
   try {
-    await using cast = new Cast({ args, env });
-    return await play(cast, { results, out, signal });
+    await using cast = new Cast({ args, env, queues: names });
+    return await play(cast, out, signal);
   } finally {
     // A broker that has gone meanwhile takes its time: nobody waits for that.
-    await unlessAborted(connection.deleteQueue(results), AbortSignal.timeout(CLEAN_UP_MS));
+    const all = Object.values(names).flatMap((name) => [name, `${name}.dead`, `${name}.state`]);
+    const deleted = Promise.all(all.map((queue) => connection.deleteQueue(queue)));
+    await unlessAborted(deleted.catch(() => {}), AbortSignal.timeout(CLEAN_UP_MS));
   }
 }
 

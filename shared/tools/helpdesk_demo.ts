@@ -29,21 +29,20 @@ class Scene {
   readonly handledBy = new Map<string, string>();
   readonly #workers = new Map<string, TaskProcess>();
   readonly #cast: Cast;
-  readonly #replies: string;
   readonly #out: Output;
   readonly #run = `demo-${crypto.randomUUID().slice(0, 8)}`;
   readonly #started = performance.now();
 
-  constructor(cast: Cast, replies: string, out: Output) {
+  constructor(cast: Cast, out: Output) {
     this.#cast = cast;
-    this.#replies = replies;
     this.#out = out;
   }
 
   async play(): Promise<void> {
     await this.#join("ann");
     this.#say("bold", `${TICKETS} tickets come, one every ${INTERVAL}`);
-    const args = ["--run", this.#run, "--limit", String(TICKETS), "--interval", INTERVAL];
+    const pace = ["--run", this.#run, "--limit", String(TICKETS), "--interval", INTERVAL];
+    const args = [...pace, ...this.#cast.queues("tickets")];
     const onEvent = ({ event }: Event) => {
       if (event !== "published") return;
       this.confirmed++;
@@ -56,7 +55,7 @@ class Scene {
   }
 
   async #join(name: string): Promise<void> {
-    const args = ["--name", name, "--handle", HANDLE, "--queue", `replies=${this.#replies}`];
+    const args = ["--name", name, "--handle", HANDLE, ...this.#cast.queues("tickets", "replies")];
     const worker = this.#cast.start("helpdesk:work", args, (event) => {
       if (event.event === "ticket") this.#onTicket(event);
     });
@@ -79,7 +78,6 @@ class Scene {
     const words = CATEGORIES[category as keyof typeof CATEGORIES];
     const line = `${String(worker).padEnd(5)} ticket ${number}  ${name}: ${words}${again}`;
     this.#say(redelivered ? "yellow" : undefined, line);
-    if (!String(id).startsWith(`${this.#run}/`)) return;
     if (redelivered) this.redelivered++;
     if (!this.handledBy.has(String(id))) this.handledBy.set(String(id), String(worker));
     if (this.handledBy.size === TICKETS) this.allHandled.resolve();
@@ -97,14 +95,10 @@ class Scene {
 /**
  * Plays it.
  *
- * @param options `results` is the queue of the replies.
  * @returns The exit code.
  */
-export async function helpdeskDemo(
-  cast: Cast,
-  { results, out, signal }: { results: string; out: Output; signal: AbortSignal },
-): Promise<number> {
-  const scene = new Scene(cast, results, out);
+export async function helpdeskDemo(cast: Cast, out: Output, signal: AbortSignal): Promise<number> {
+  const scene = new Scene(cast, out);
   await unlessAborted(scene.play(), AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]));
   await cast.stop();
   return report(scene, out, signal.aborted);
@@ -139,7 +133,7 @@ function report(
         "",
         `${confirmed} tickets confirmed by the broker, ${handledBy.size} handled, ` +
         `${redelivered} of them after a worker died, ` +
-        (stopped ? `stopped: ${waiting} wait in help_queue` : `${lost === 0 ? "none" : lost} lost`),
+        (stopped ? `stopped while ${waiting} were waiting` : `${lost === 0 ? "none" : lost} lost`),
       ].join("\n"),
   );
   return stopped || (lost === 0 && handledBy.size === TICKETS) ? 0 : 1;

@@ -19,27 +19,29 @@ const LINE_EVERY_MIN = 30;
 /**
  * Plays it: in a terminal the monitor's own panel, elsewhere a line for every half hour and every alert.
  *
- * @param options `results` is the queue of the alerts.
  * @returns The exit code.
  */
-export async function smokerDemo(
-  cast: Cast,
-  { results, out, signal }: { results: string; out: Output; signal: AbortSignal },
-): Promise<number> {
+export async function smokerDemo(cast: Cast, out: Output, signal: AbortSignal): Promise<number> {
   out.line("A cook of ten hours in a minute: lids are opened, food stalls");
-  const args = ["--run", `demo-${crypto.randomUUID().slice(0, 8)}`, "--speed", SPEED];
-  const watch = ["--exit-when-idle", IDLE, "--queue", `alerts=${results}`];
+  const args = ["--speed", SPEED, ...cast.queues(...CHANNELS)];
+  const watch = ["--exit-when-idle", IDLE, ...cast.queues(...CHANNELS, "alerts")];
   let published = 0;
-  const producer = cast.start("smoker:produce", args, ({ event }) => {
+  const producer = cast.ended(cast.start("smoker:produce", args, ({ event }) => {
     if (event === "published") published++;
-  });
+  }));
+  const over = new AbortController();
+  const either = AbortSignal.any([signal, over.signal]);
   const watched = out.terminal
-    ? panelMonitor(cast, watch, { out, signal })
+    ? panelMonitor(cast, watch, { out, signal: either })
     : plainMonitor(cast, watch, out);
-  await unlessAborted(Promise.all([watched, cast.ended(producer)]), signal);
-  await cast.stop();
-  // The queue of its alerts is deleted after that.
-  await watched;
+  try {
+    await unlessAborted(Promise.all([watched, producer]), signal);
+  } finally {
+    over.abort();
+    await cast.stop();
+    // The queue of its alerts is deleted after that.
+    await watched.catch(() => {});
+  }
   out.summary(
     { event: "summary", published },
     () =>
@@ -65,6 +67,7 @@ async function panelMonitor(
     stdin: "null",
   }).spawn();
   const stop = () => child.kill("SIGTERM");
+  if (signal.aborted) stop();
   signal.addEventListener("abort", stop, { once: true });
   const { code } = await child.status;
   signal.removeEventListener("abort", stop);

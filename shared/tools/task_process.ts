@@ -2,7 +2,7 @@
  * A task of deno.json as a child process: the very command a user types, with `--json`, its lines as events.
  */
 import { delay } from "../abort.ts";
-import { ofProject } from "../from_here.ts";
+import { PROJECT } from "../from_here.ts";
 import type { Event } from "../output.ts";
 
 /** A script that has never been ready is told again so often to end, in milliseconds. */
@@ -41,8 +41,8 @@ export class TaskProcess {
     this.#onEvent = onEvent ?? (() => {});
     const child = this.#child = new Deno.Command("deno", {
       args: ["task", "--quiet", task, "--json", ...args],
-      cwd: ofProject("."),
-      env: { NO_COLOR: "1", DENO_NO_PROMPT: "1", ...env },
+      cwd: PROJECT,
+      env: { NO_COLOR: "1", DENO_NO_PROMPT: "1", INIT_CWD: PROJECT, ...env },
       stdin: input === undefined ? "null" : "piped",
       stdout: "piped",
       stderr: "piped",

@@ -153,6 +153,7 @@ e2e("a queue's name that can't be is one line, exit 2", async () => {
     ["helpdesk:work", ["help_queue.dead"], /^--queue must not end in \.dead or \.state/],
     ["helpdesk:work", ["answers=x"], /^--queue must look like help_queue or replies=help_replies/],
     ["helpdesk:work", ["x", "replies=x"], /^--queue names x for two queues$/m],
+    ["tasks:work", ["a", "b"], /^--queue names two queues for task_queue: give one$/m],
     ["smoker:produce", ["x"], /^--queue must look like smoker=01-smoker or .*, got "x"$/m],
     ["smoker:produce", ["alerts=x"], /^--queue must look like smoker=01-smoker/],
     ["smoker:monitor", ["food-a=01-smoker"], /^--queue names 01-smoker for two queues$/m],

@@ -76,6 +76,12 @@ export class Vhost implements AsyncDisposable {
   }
 }
 
+/** The names of all queues of a virtual host. */
+export async function queueNames({ name }: Vhost): Promise<string[]> {
+  const answer = await askAdminSite("GET", `/queues/${name}?columns=name`);
+  return (await answer.json()).map(({ name }: { name: string }) => name);
+}
+
 /** The events of a kind. */
 export function eventsOf(process: { events: Event[] }, kind: string): Event[] {
   return process.events.filter(({ event }) => event === kind);

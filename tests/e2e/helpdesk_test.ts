@@ -1,5 +1,14 @@
 import assert from "node:assert/strict";
-import { e2e, eventsOf, eventually, rowOf, summaryOf, ticketsCsv, Vhost } from "./harness.ts";
+import {
+  e2e,
+  eventsOf,
+  eventually,
+  queueNames,
+  rowOf,
+  summaryOf,
+  ticketsCsv,
+  Vhost,
+} from "./harness.ts";
 
 e2e("thirty tickets are shared by three workers, ten each, and all get replies", async () => {
   await using vhost = await Vhost.create();
@@ -313,7 +322,35 @@ e2e("the demo stopped in the middle says what waits, and leaves no process", asy
   const { code, stderr } = await demo.ended;
   assert.equal(code, 0, stderr);
   assert.equal(summaryOf(demo).lost, 0);
-  await using connection = await vhost.connect();
-  assert.equal((await connection.inspect("help_queue"))?.consumers, 0);
-  assert.equal(await connection.inspect("help_replies"), undefined, "nobody waits for its replies");
+  assert.match(String(summaryOf(demo).handled), /^\d+$/);
+  await eventually("its queues to be gone", async () => (await queueNames(vhost)).length === 0);
 });
+
+e2e(
+  "the demos leave alone what waits in the user's queues, and nothing of theirs stays",
+  async () => {
+    await using vhost = await Vhost.create();
+    await using connection = await vhost.connect();
+    await vhost.run("helpdesk:produce", ["--limit", "3", "--interval", "0"]);
+    await vhost.run("smoker:produce", ["--limit", "3", "--interval", "0"]);
+    const before = (await queueNames(vhost)).sort();
+    const [helpdesk, smoker] = await Promise.all([
+      vhost.run("demo"),
+      vhost.run("demo", ["smoker"]),
+    ]);
+    assert.deepEqual([helpdesk.code, helpdesk.summary.handled], [0, 60], helpdesk.stderr);
+    assert.deepEqual([smoker.code, smoker.summary.published], [0, 3054], smoker.stderr);
+    const alerts = eventsOf(smoker, "alert").map(({ channel, rule, state }) =>
+      `${channel} ${rule} ${state}`
+    );
+    assert.equal(alerts.filter((alert) => alert === "smoker drop open").length, 4);
+    assert.equal(alerts.filter((alert) => / stall resolved$/.test(alert)).length, 2);
+    await eventually(
+      "its queues to be gone",
+      async () => JSON.stringify((await queueNames(vhost)).sort()) === JSON.stringify(before),
+    );
+    for (const queue of ["help_queue", "01-smoker"]) {
+      assert.equal((await connection.inspect(queue))?.ready, 3, queue);
+    }
+  },
+);

@@ -7,12 +7,19 @@ import { CTRL_C, Terminal } from "./terminal.ts";
 
 const PROJECT = new URL("../..", import.meta.url).pathname;
 
+/** The environment of whoever types a command: the task that runs these tests hands INIT_CWD on. */
+function typing(env: Record<string, string> = {}): Record<string, string> {
+  const { INIT_CWD: _, ...own } = Deno.env.toObject();
+  return { ...own, NO_COLOR: "1", DENO_NO_PROMPT: "1", ...env };
+}
+
 /** Runs a command to its end. */
 async function deno(args: string[], options: Deno.CommandOptions = {}) {
   const { code, stdout, stderr } = await new Deno.Command("deno", {
     ...options,
     args,
-    env: { NO_COLOR: "1", DENO_NO_PROMPT: "1", ...options.env },
+    clearEnv: true,
+    env: typing(options.env),
   }).output();
   const text = new TextDecoder();
   return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
@@ -69,7 +76,7 @@ e2e("the demos start from any folder", async () => {
     await terminal.until(/ticket +2 /);
     await terminal.type(CTRL_C);
     assert.equal(await terminal.end(), 0, terminal.written);
-    assert.match(terminal.written, /stopped: \d+ wait in help_queue/);
+    assert.match(terminal.written, /stopped while \d+ were waiting/);
   }
 });
 
@@ -128,12 +135,15 @@ e2e("a worker says what it takes before it works on it: whose kill is seen", asy
   await vhost.run("helpdesk:produce", ["--limit", "1", "--interval", "0", "--run", "r"]);
   const { env } = vhost;
   {
-    const command = "deno task -q helpdesk:work --name ann --handle 10m";
-    await using terminal = new Terminal(command, { env });
+    await using terminal = new Terminal("deno task -q helpdesk:work --handle 10m", { env });
     await terminal.until(
-      /^ann {2}takes ticket 1 {2}2023-02-14 10:15:00 {2}Yusuf: the online version/m,
+      /^w\d+ {2}takes ticket 1 {2}2023-02-14 10:15:00 {2}Yusuf: the online version/m,
     );
     assert.doesNotMatch(terminal.written, /done/);
+    // As README's lesson says it: the worker's name has its process id.
+    const [, pid = ""] = /^w(\d+) {2}takes/m.exec(terminal.written) ?? [];
+    await new Deno.Command("kill", { args: ["-9", pid] }).output();
+    await terminal.end();
   }
   await using terminal = new Terminal("deno task -q helpdesk:work --name bob --handle 0", { env });
   await terminal.until(/^bob {2}takes ticket 1 .*\(redelivered, attempt 2\)/m);
@@ -172,9 +182,8 @@ e2e("without a broker a person is told after a second what is waited for", async
   const host = `localhost:${freePort()}`;
   const env = { AMQP_HOST: host, AMQP_URL: `amqp://${host}` };
   await using terminal = new Terminal("deno task -q tasks:work --times", { env });
-  const started = performance.now();
   await terminal.until(/^\d\d:\d\d:\d\d {2}Waiting for RabbitMQ at localhost:\d+, 10 s at most/m);
-  assert.ok(performance.now() - started < 8000);
+  assert.doesNotMatch(terminal.written, /No RabbitMQ/, "before it gives up");
   assert.equal(await terminal.end(), 1);
   assert.match(terminal.written, /^\d\d:\d\d:\d\d {2}No RabbitMQ at .* `deno task broker`/m);
 });
@@ -229,6 +238,8 @@ e2e("-h is --help, and a flag that is nearly one is guessed", async () => {
     [["--dry"], /Did you mean --dry-run\?/],
     [["--dryrun"], /Did you mean --dry-run\?/],
     [["--frobnicate"], /^Unknown option '--frobnicate'\. Accepted: /],
+    [["--in", "5s"], /Did you mean --interval\?/],
+    [["--n"], /^Unknown option '--n'\. Accepted: /],
     [["--limit", "-3"], /^--limit must be a whole number of at least 1, got "-3"$/m],
     [["--speed", "-.5"], /^--speed must be a number above 0, got "-\.5"$/m],
     [["--file", "-x"], /^--file needs a value; one that begins with a dash is typed --file=-…$/m],
@@ -292,10 +303,18 @@ e2e("`helpdesk:new` sends one ticket, from flags or from what is answered", asyn
     '--category must be A, B, C, D or E, got "F"\n',
   ]);
 
-  await using stopped = new Terminal("deno task -q helpdesk:new", { env: vhost.env });
-  await stopped.until(/Your name: $/);
-  await stopped.type(CTRL_C);
-  assert.equal(await stopped.end(), 0);
+  const blank = await vhost.start("helpdesk:new", ["--name", "  ", "--category", "A"]).ended;
+  assert.deepEqual([blank.code, blank.stderr], [2, '--name must not be empty, got "  "\n']);
+
+  const CTRL_D = "\x04";
+  for (const key of [CTRL_C, CTRL_D]) {
+    await using stopped = new Terminal("deno task -q helpdesk:new", { env: vhost.env });
+    await stopped.until(/Your name: $/);
+    await stopped.type(key);
+    assert.equal(await stopped.end(), 0);
+    assert.match(stopped.written, /Nothing was sent/);
+    assert.doesNotMatch(stopped.written, /What do you need/);
+  }
   await using connection = await vhost.connect();
   assert.equal((await connection.inspect("help_queue"))?.ready, 0);
 });
@@ -304,12 +323,8 @@ e2e(
   "--log keeps what was sent, errors and the stop; each worker has a file of its own",
   async () => {
     await using vhost = await Vhost.create();
-    const logs = async (prefix: string) => {
-      const names = (await Array.fromAsync(Deno.readDir("logs"))).map(({ name }) => name);
-      return names.filter((name) => name.startsWith(prefix));
-    };
     const read = async (name: string) =>
-      (await Deno.readTextFile(`logs/${name}`)).trimEnd().split("\n").map((line) =>
+      (await Deno.readTextFile(`${PROJECT}logs/${name}`)).trimEnd().split("\n").map((line) =>
         JSON.parse(line)
       );
     const made: string[] = [];
@@ -318,19 +333,18 @@ e2e(
         [1, 2].map(() => vhost.start("tasks:work", ["--log", "--dot", "0"]).ready()),
       );
       made.push(...workers.map(({ pid }) => `task_worker-w${pid}.jsonl`));
-      const before = await logs("new_task.jsonl");
-      const size = before.length ? (await Deno.stat("logs/new_task.jsonl")).size : 0;
-      await vhost.run("tasks:new", ["--log", "--run", "r", "A", "task."]);
-      const sent = (await Deno.readTextFile("logs/new_task.jsonl")).slice(size).split("\n")
-        .filter(Boolean).map((line) => JSON.parse(line));
-      if (before.length === 0) made.push("new_task.jsonl");
-      const { at, ...published } = sent.find(({ event }) => event === "published");
+      const run = `test-${crypto.randomUUID().slice(0, 8)}`;
+      await vhost.run("tasks:new", ["--log", "--run", run, "A", "task."]);
+      // Others may be writing to it, too.
+      const sent = (await read("new_task.jsonl")).filter(({ id }) => id === `${run}/1`);
+      assert.equal(sent.length, 1);
+      const { at, ...published } = sent[0];
       assert.match(at, /Z$/);
       assert.deepEqual(published, {
         event: "published",
         row: 1,
         queue: "task_queue",
-        id: "r/1",
+        id: `${run}/1`,
         body: "A task.",
       });
       await eventually(
@@ -355,7 +369,7 @@ e2e(
       assert.match(events.at(-1)?.text, new RegExp(`^No RabbitMQ at ${host} `));
       assert.equal(events.at(-1)?.event, "error");
     } finally {
-      for (const name of made) await Deno.remove(`logs/${name}`).catch(() => {});
+      for (const name of made) await Deno.remove(`${PROJECT}logs/${name}`).catch(() => {});
     }
   },
 );
