@@ -18,6 +18,7 @@ import {
   type Reply,
   type Ticket,
 } from "../shared/messages.ts";
+import { Histogram } from "../shared/histogram.ts";
 import { duration, withDefault } from "../shared/options.ts";
 import { inert, type Output } from "../shared/output.ts";
 import { HELPDESK_QUEUES, queueOption } from "../shared/queue_names.ts";
@@ -41,25 +42,24 @@ const usage = {
 export class TicketStatistics {
   /** Tickets by category. */
   readonly categories: Record<Ticket["category"], number> = { A: 0, B: 0, C: 0, D: 0, E: 0 };
-  readonly #waits: number[] = [];
+  readonly #waits = new Histogram();
 
   /** @param waitMs From publishing to the beginning of the work, in milliseconds; `undefined` if unknown. */
   add(category: Ticket["category"], waitMs: number | undefined): void {
     this.categories[category]++;
-    if (waitMs !== undefined) this.#waits.push(waitMs);
+    if (waitMs !== undefined) this.#waits.add(waitMs);
   }
 
   toString(): string {
     const categories = Object.entries(this.categories).map(([letter, count]) =>
       `  ${letter} ${CATEGORIES[letter as Ticket["category"]]}: ${count}`
     );
-    const waits = this.#waits.toSorted((a, b) => a - b);
-    if (waits.length === 0) return categories.join("\n");
-    const at = (share: number) =>
-      ((waits[Math.ceil(share * waits.length) - 1] ?? 0) / 1000).toFixed(1);
+    if (this.#waits.count === 0) return categories.join("\n");
+    const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+    const [median, most] = [0.5, 0.95].map((share) => seconds(this.#waits.quantile(share)));
     return [
       ...categories,
-      `  waited: median ${at(0.5)} s, 95 % within ${at(0.95)} s, longest ${at(1)} s`,
+      `  waited: median ${median}, 95 % within ${most}, longest ${seconds(this.#waits.max)}`,
     ].join("\n");
   }
 }

@@ -108,6 +108,12 @@ async function main(script: MonitorScript): Promise<number> {
           );
           announcer?.dead(id, queue, reason);
         },
+        onUnreadable: () =>
+          out.error(
+            `The state in ${
+              stateQueue(queue).queue
+            } can't be read: ${channel} begins with an empty window`,
+          ),
         onTold(batch) {
           out.flush();
           announcer?.judged(rule, batch);

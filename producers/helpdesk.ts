@@ -5,7 +5,7 @@
  *     deno task helpdesk:produce --speed 60
  *     cat my-tickets.csv | deno task helpdesk:produce --file - --interval 250ms
  *
- * Needs the network for the broker, `data/` to read, `logs/` to write with `--log`.
+ * Needs the network for the broker, `data/` to read, `logs/` to write with `--log`, the browser to run with `--admin`.
  */
 import { CATEGORIES, check, Ticket, ticketMessages } from "../shared/messages.ts";
 import { HELPDESK_QUEUES, queueOption } from "../shared/queue_names.ts";

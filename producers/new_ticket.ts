@@ -8,7 +8,7 @@
  */
 import { ask } from "../shared/ask.ts";
 import { reasonOf, UsageError } from "../shared/errors.ts";
-import { formatLocalTime } from "../shared/local_time.ts";
+import { localNow } from "../shared/local_time.ts";
 import { CATEGORIES, check, Ticket, ticketMessages } from "../shared/messages.ts";
 import { optional, text } from "../shared/options.ts";
 import { newItemOptions, publishNew } from "../shared/publish_new.ts";
@@ -46,27 +46,16 @@ function category(value: string): Category {
   return letter as Category;
 }
 
-/** The ticket that flags and answers make; `undefined` when somebody has stopped before the last answer. */
-async function newTicket(script: NewTicketScript): Promise<Ticket | undefined> {
+/** The ticket that flags and answers make; none when somebody has stopped before the last answer. */
+async function* newTicket(script: NewTicketScript): AsyncGenerator<Ticket> {
   const { values } = script;
-  const asked = values.name === undefined || values.category === undefined;
-  if (asked && !Deno.stdin.isTerminal()) {
-    throw new UsageError(
-      `--name and --category are needed where nobody can be asked: --name Adam --category A ` +
-        `(${CHOICES.join(", ")})`,
-    );
-  }
   const name = values.name ?? await answer("Your name: ", requester, script);
-  if (name === undefined) return undefined;
   const choices = ["What do you need help with?", ...CHOICES.map((choice) => `  ${choice}`)];
-  const letter = values.category ??
-    await answer([...choices, "A to E: "].join("\n"), category, script);
-  if (letter === undefined) return undefined;
-  const now = new Date();
-  const submitted = formatLocalTime(
-    Math.floor(now.getTime() / 1000) * 1000 - now.getTimezoneOffset() * 60_000,
-  );
-  return check(Ticket, { submitted, name, category: letter });
+  const question = [...choices, "A to E: "].join("\n");
+  const letter = values.category ?? (name && await answer(question, category, script));
+  // Below the question, which has no answer.
+  if (!name || !letter) return script.out.note("\nNothing was sent");
+  yield check(Ticket, { submitted: localNow(), name, category: letter });
 }
 
 /** Asks again until the answer can be used. */
@@ -87,19 +76,20 @@ async function answer<T>(
 }
 
 if (import.meta.main) {
-  await run(usage, async (script) => {
-    const ticket = await newTicket(script);
-    if (!ticket) {
-      // Below the question, which has no answer.
-      script.out.note("\nNothing was sent");
-      return;
+  await run(usage, (script) => {
+    const { name, category } = script.values;
+    if ((name === undefined || category === undefined) && !Deno.stdin.isTerminal()) {
+      throw new UsageError(
+        `--name and --category are needed where nobody can be asked: --name Adam --category A ` +
+          `(${CHOICES.join(", ")})`,
+      );
     }
-    return await publishNew(script, {
+    return publishNew(script, {
       ...usage,
       key: "helpdesk.ticket",
       queues: ({ tickets }, type) => [sharedQueue(tickets, type)],
       messages: ticketMessages,
       line: ({ name, category }) => `Sent ${name}: ${CATEGORIES[category]}`,
-    }, [ticket]);
+    }, newTicket(script));
   });
 }

@@ -5,7 +5,7 @@
  *     deno task smoker:produce --speed 60
  *
  * A row makes up to three messages; an empty cell makes none. Needs the network for the broker, `data/` to
- * read, `logs/` to write with `--log`.
+ * read, `logs/` to write with `--log`, the browser to run with `--admin`.
  */
 import type { Channel } from "../shared/alerts.ts";
 import { readingMessages, type Temperatures } from "../shared/messages.ts";

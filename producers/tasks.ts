@@ -5,7 +5,7 @@
  *     deno task tasks:produce --file data/task-sentences.csv --interval 1s
  *
  * The file has no header: every line is a task, its columns joined by a space. Needs the network for the
- * broker, `data/` to read, `logs/` to write with `--log`.
+ * broker, `data/` to read, `logs/` to write with `--log`, the browser to run with `--admin`.
  */
 import { taskMessages } from "../shared/messages.ts";
 import { queueOption, TASK_QUEUES } from "../shared/queue_names.ts";

@@ -17,6 +17,30 @@ export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   clearTimeout(timer);
 }
 
+/** A signal that follows another one some milliseconds later, unless it is disposed of before. */
+export function later(signal: AbortSignal, ms: number): { signal: AbortSignal } & Disposable {
+  const controller = new AbortController();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const onAbort = () => {
+    timer = setTimeout(() => controller.abort(), ms);
+  };
+  if (signal.aborted) onAbort();
+  signal.addEventListener("abort", onAbort, { once: true });
+  return {
+    signal: controller.signal,
+    [Symbol.dispose]() {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", onAbort);
+    },
+  };
+}
+
+/**
+ * How long a script that was stopped waits for a broker that doesn't let it finish, in milliseconds. With what closing
+ * the connections takes then, every script has ended within 10 s.
+ */
+export const STOP_MS = 6000;
+
 /** Waits for something, but no longer than the signal allows: `undefined` then. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   return new Promise((resolve, reject) => {

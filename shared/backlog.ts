@@ -2,6 +2,7 @@
 import { lengthText } from "./alert_text.ts";
 import type { Connection } from "./connection.ts";
 import type { Notice } from "./notices.ts";
+import { localNow } from "./local_time.ts";
 import { counted, type Output } from "./output.ts";
 import type { Queue } from "./topology.ts";
 
@@ -51,7 +52,7 @@ export class Backlog {
     const wait = this.#waiting === 1 ? "waits" : "wait";
     const next = this.#notBefore === -Infinity
       ? "sending them; --skip-waiting leaves them out, --since 1h the older ones"
-      : "leaving out those that are too old";
+      : `leaving out those of before ${localNow(new Date(this.#notBefore)).replace("T", " ")}`;
     this.#out.aside(
       `${counted(this.#waiting, "alert")} ${wait}, the first was published ${age} ago: ${next}`,
     );

@@ -37,6 +37,8 @@ export interface ChannelListener {
   /** A reading was judged and its alerts are published; in order. */
   onJudged: (judged: Judged) => void;
   onDead: (delivery: Delivery, reason: string) => void;
+  /** The saved state can't be read: the channel begins with an empty window. */
+  onUnreadable: () => void;
   /** A batch is told of: what isn't written out now may be lost, as its readings won't come again. */
   onTold: (batch: readonly Judged[]) => void;
 }
@@ -68,9 +70,10 @@ export class ChannelMonitor {
     };
   }
 
-  /** Goes on from a saved state; one that can't be read counts as none. */
+  /** Goes on from a saved state; one that can't be read counts as none, and is reported. */
   restore(saved: unknown): Keeper {
     const { success, data } = channelState.safeParse(saved);
+    if (saved !== undefined && !success) this.#listener.onUnreadable();
     const judge = new ChannelJudge(this.rule, success ? data : null);
     return { handle: (batch) => this.#handle(judge, batch) };
   }

@@ -88,6 +88,11 @@ export class Connection implements AsyncDisposable {
     return connection;
   }
 
+  /** Says how the work goes on. */
+  note(text: string): void {
+    this.#options.out.note(text);
+  }
+
   /** Whether the broker has stopped publishers for an alarm of its own. */
   get blocked(): boolean {
     return this.#blocked;

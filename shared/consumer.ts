@@ -2,7 +2,7 @@
  * Consuming: deliveries in order, each handled before it is acknowledged. The handler's verdict decides;
  * after every loss the queue is declared and subscribed to again.
  */
-import { delay, unlessAborted } from "./abort.ts";
+import { delay, STOP_MS, unlessAborted } from "./abort.ts";
 import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
 import { deadLetter, type Delivery } from "./dead_letters.ts";
 import { Inbox } from "./inbox.ts";
@@ -16,10 +16,16 @@ import type { Queue } from "./topology.ts";
  */
 export type Verdict = "ack" | "back" | { readonly dead: string };
 
+/** How often a consumer that was stopped looks whether the broker holds it up, in milliseconds. */
+const LOOK_MS = 250;
+
 export interface ConsumeOptions {
   /** Unacknowledged deliveries at a time, 1 to 2000 (RabbitMQ's limit for quorum queues). */
   prefetch: number;
-  /** Takes the dead letters; its topology has their queue. */
+  /**
+   * Takes the dead letters; its topology has their queue. What the handler publishes should go through it, too: a
+   * consumer that was stopped gives up the delivery in hand when that isn't confirmed for 6 s.
+   */
   dead: Publisher;
   /** The queue of the dead letters. @default {`<queue>.dead`} */
   deadQueue?: Queue;
@@ -53,10 +59,19 @@ export async function consume(
     const consumer = await unlessAborted(subscribe(connection, queue, inbox, options), signal);
     if (!consumer) return;
     const abandoned = new AbortController();
+    let patience: ReturnType<typeof setInterval> | undefined;
     const stop = () => {
       withdraw(consumer, inbox);
       // Without its channel the delivery in hand is the broker's again: nothing to wait for.
       if (!consumer.channel.active) abandoned.abort();
+      const stopped = performance.now();
+      const look = () => {
+        const since = options.dead.waitingSince;
+        if (since !== undefined && performance.now() - Math.max(since, stopped) > STOP_MS) {
+          abandoned.abort();
+        }
+      };
+      patience = setInterval(look, LOOK_MS);
     };
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
@@ -78,6 +93,7 @@ export async function consume(
       }
     } finally {
       signal.removeEventListener("abort", stop);
+      clearInterval(patience);
       consumer.acks.flush();
       // Not awaited: a frozen broker would hold us; the connection waits for it when it closes.
       consumer.channel.close().catch(() => {});

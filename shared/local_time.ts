@@ -79,6 +79,12 @@ export function formatLocalTime(time: number): string {
   return new Date(time).toISOString().replace(/(\.000)?Z$/, "");
 }
 
+/** A moment by this machine's clock, to the second, as recorded times are written. */
+export function localNow(moment = new Date()): string {
+  const local = moment.getTime() - moment.getTimezoneOffset() * MINUTE_MS;
+  return formatLocalTime(Math.floor(local / 1000) * 1000);
+}
+
 /**
  * Writes a recorded time as the class's files do: `2/14/23 10:15`, seconds only where there are some; with
  * `padded` `05/22/21 12:34:10`. Years beyond 20xx get their four digits.

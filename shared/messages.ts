@@ -257,7 +257,7 @@ function decode(delivery: Delivery, fromText: (text: string) => unknown): unknow
   // The client has parsed JSON, unless something about it was unusual.
   if (isJson && !Buffer.isBuffer(body)) return body;
   const text = textOf(delivery);
-  if (!isJson && !text.startsWith("{")) return fromText(text);
+  if (!isJson && !text.trimStart().startsWith("{")) return fromText(text);
   try {
     return JSON.parse(text);
   } catch {

@@ -3,7 +3,7 @@
  * is emptied by a sender of its own. So a server that is away holds back its own kind only, and what was sent
  * isn't sent again, also after a restart.
  */
-import { unlessAborted } from "./abort.ts";
+import { later, STOP_MS, unlessAborted } from "./abort.ts";
 import { Backlog } from "./backlog.ts";
 import type { BrokerAddress } from "./broker_url.ts";
 import { Connection } from "./connection.ts";
@@ -38,9 +38,6 @@ export interface NotifierOptions {
   readonly signal: AbortSignal;
 }
 
-/** What is being sent may take so long after Ctrl-C, in milliseconds. */
-const FINISH_MS = 10_000;
-
 /**
  * Sends notices until the signal or the idle time ends it.
  *
@@ -68,7 +65,8 @@ export async function notify(
   );
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, idle.signal, failed.signal]);
-  const hurry = later(ended, FINISH_MS);
+  using late = later(ended, STOP_MS);
+  const hurry = late.signal;
   const counts = { handled: 0, duplicates: 0, dead: 0 };
   const onDuplicate = () => void counts.duplicates++;
   const { notBefore } = options;
@@ -214,11 +212,4 @@ async function tellOfOthers(
     if (ready === 0) continue;
     out.note(`${queue} holds ${counted(ready, "notice")}, but ${kind} isn't set up: they wait`);
   }
-}
-
-/** Aborted some milliseconds after another signal. */
-function later(signal: AbortSignal, ms: number): AbortSignal {
-  const controller = new AbortController();
-  signal.addEventListener("abort", () => setTimeout(() => controller.abort(), ms), { once: true });
-  return controller.signal;
 }

@@ -6,8 +6,8 @@
 /** Draws at most so often, in milliseconds. */
 const REDRAW_MS = 100;
 
-/** Lines of news below the panel. */
-const MAX_NEWS = 10;
+/** Lines of news that are kept; as many are shown as there is room for. */
+const MAX_NEWS = 100;
 
 const BARS = "▁▂▃▄▅▆▇█";
 
@@ -54,7 +54,7 @@ export class Panel implements Disposable {
     const lines = [...panel, ...news].map((line) => fit(line, columns));
     // A terminal that has changed its size has moved what was drawn: begin again on an empty screen.
     const resized = this.#drawn > 0 && this.#size !== `${columns}x${rows}`;
-    const up = resized ? "\x1b[2J\x1b[H" : this.#drawn > 0 ? `\x1b[${this.#drawn}A` : "";
+    const up = resized ? "\x1b[2J\x1b[H" : `\r${this.#drawn > 0 ? `\x1b[${this.#drawn}A` : ""}`;
     this.#size = `${columns}x${rows}`;
     const text = up + lines.map((line) => `\x1b[2K${line}\n`).join("") + "\x1b[0J";
     Deno.stdout.writeSync(this.#encoder.encode(text));

@@ -34,7 +34,7 @@ type NewItemOptions<K extends string> = ReturnType<typeof newItemOptions<K>>;
 export async function publishNew<T, K extends string>(
   { values, out, signal }: Script<NewItemOptions<K>>,
   stream: Pick<Stream<T, K>, "task" | "script" | "key" | "queues" | "messages" | "line">,
-  items: Iterable<T>,
+  items: Iterable<T> | AsyncIterable<T>,
 ): Promise<number> {
   const run = values.run ?? crypto.randomUUID().slice(0, 8);
   const address = brokerAddress(values.url, values);
@@ -56,7 +56,7 @@ export async function publishNew<T, K extends string>(
     onRow: () => true,
   });
   let row = 0;
-  for (const item of items) {
+  for await (const item of items) {
     await publisher.room(signal);
     if (signal.aborted || sender.refused !== undefined) break;
     sender.send({ run, row: ++row }, item);

@@ -7,10 +7,10 @@
  * After a nack, messages behind the one refused may be on the queue before it, where a monitor then counts it as a
  * duplicate. Seen with a queue that is full and rejects, which none of ours does.
  */
-import { delay, unlessAborted } from "./abort.ts";
+import { delay, STOP_MS, unlessAborted } from "./abort.ts";
 import { type Channel, type Connection, type Properties, RETRY_MS } from "./connection.ts";
 import { FailedError } from "./errors.ts";
-import { refusal } from "./refusals.ts";
+import { codeOf, refusal } from "./refusals.ts";
 import type { Queue } from "./topology.ts";
 
 /** Enough in flight for the broker's full rate; more only costs memory (measured: 300 to 500). */
@@ -19,8 +19,11 @@ export const MAX_UNCONFIRMED = 300;
 /** A confirm that takes longer, in milliseconds, counts as lost. */
 const CONFIRM_TIMEOUT_MS = 30_000;
 
-/** How long a stopped script waits for confirms, in milliseconds. */
-const STOP_PATIENCE_MS = 10_000;
+/** So many tries in a row come soon after each other: a queue gets a new leader within them. */
+const QUICK_TRIES = 3;
+
+/** The longest wait before another try, in milliseconds. */
+const MAX_RETRY_MS = 5000;
 
 /** How a message ended: on a queue, or sent back because its queue is missing. */
 export type Outcome = "confirmed" | "returned";
@@ -50,6 +53,8 @@ interface Unconfirmed {
   channel: Channel | undefined;
   sentAt: number;
   returned: boolean;
+  /** When it was published first, on the clock of `performance.now()`. */
+  readonly since: number;
 }
 
 /** Publishes to some queues. `using` closes the channel. */
@@ -63,6 +68,9 @@ export class Publisher implements Disposable {
   #judging = false;
   #channel: Channel | undefined;
   #renewing = false;
+  /** How often in a row the broker has nacked or returned something. */
+  #tries = 0;
+  #told = false;
   #failure: unknown;
   readonly #closed = new AbortController();
   #wakeUps: (() => void)[] = [];
@@ -99,6 +107,12 @@ export class Publisher implements Disposable {
     return this.#unconfirmed.size;
   }
 
+  /** When the oldest of them was published, on the clock of `performance.now()`. */
+  get waitingSince(): number | undefined {
+    const [oldest] = this.#unconfirmed;
+    return oldest?.since;
+  }
+
   /** Whether there is no {@link room} at the moment. */
   get isFull(): boolean {
     return this.#unconfirmed.size >= MAX_UNCONFIRMED;
@@ -115,7 +129,16 @@ export class Publisher implements Disposable {
   publish(message: Message): Promise<Outcome> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     return new Promise((settle, fail) => {
-      const entry = { message, settle, fail, channel: undefined, sentAt: 0, returned: false };
+      const since = performance.now();
+      const entry = {
+        message,
+        settle,
+        fail,
+        channel: undefined,
+        sentAt: 0,
+        returned: false,
+        since,
+      };
       this.#unconfirmed.add(entry);
       this.#send(entry);
     });
@@ -126,10 +149,10 @@ export class Publisher implements Disposable {
     return this.#below(MAX_UNCONFIRMED, signal);
   }
 
-  /** Waits until nothing is unconfirmed; once `signal` is aborted for 10 s at most. */
+  /** Waits until nothing is unconfirmed; once `signal` is aborted for 6 s at most. */
   async drained(signal: AbortSignal): Promise<void> {
     await this.#below(1, signal);
-    if (signal.aborted) await this.#below(1, AbortSignal.timeout(STOP_PATIENCE_MS));
+    if (signal.aborted) await this.#below(1, AbortSignal.timeout(STOP_MS));
   }
 
   /** Gives up what is unconfirmed and closes the channel; the connection waits for that. */
@@ -169,7 +192,11 @@ export class Publisher implements Disposable {
       body,
     ).then(
       () => this.#onConfirmed(entry, channel),
-      (error) => channel === this.#channel && this.#renew(error),
+      (error) => {
+        if (channel !== this.#channel) return;
+        // Else the channel is lost, with all that it carried.
+        this.#renew(codeOf(error) === "NACK" ? entry : undefined, error);
+      },
     );
   }
 
@@ -199,8 +226,10 @@ export class Publisher implements Disposable {
   }
 
   #judge(entry: Unconfirmed): void {
-    if (entry.returned && this.#onReturn === "declare") this.#renew();
+    if (entry.returned && this.#onReturn === "declare") this.#renew(entry);
     else if (this.#unconfirmed.delete(entry)) {
+      this.#tries = 0;
+      if (this.#unconfirmed.size === 0) this.#told = false;
       entry.settle(entry.returned ? "returned" : "confirmed");
     }
   }
@@ -214,11 +243,14 @@ export class Publisher implements Disposable {
     }
   }
 
-  #renew(error?: unknown): void {
+  /** @param unwanted A message that the broker has nacked or returned. */
+  #renew(unwanted?: Unconfirmed, error?: unknown): void {
     const refused = error === undefined ? undefined : refusal(error);
     if (refused) return this.#abandon(refused);
     if (this.#closed.signal.aborted || this.#renewing || this.#failure !== undefined) return;
     this.#renewing = true;
+    this.#tries = unwanted ? this.#tries + 1 : 0;
+    if (unwanted && this.#tries > QUICK_TRIES) this.#tell(unwanted.message.queue);
     this.#reopen().catch((error) => this.#abandon(error));
   }
 
@@ -227,7 +259,8 @@ export class Publisher implements Disposable {
     this.#channel = undefined;
     do {
       // What else it carried may still be confirmed on it: a nack overtakes the confirms of messages before it.
-      await delay(RETRY_MS, this.#closed.signal);
+      const longer = 2 ** Math.max(0, this.#tries - QUICK_TRIES);
+      await delay(Math.min(RETRY_MS * longer, MAX_RETRY_MS), this.#closed.signal);
       channel?.close().catch(() => {});
       if (this.#closed.signal.aborted) return;
       channel = await this.#open();
@@ -236,6 +269,15 @@ export class Publisher implements Disposable {
     this.#channel = channel;
     this.#renewing = false;
     for (const entry of this.#unconfirmed) this.#send(entry);
+  }
+
+  #tell(queue: string): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#connection.note(
+      `RabbitMQ doesn't take messages for ${queue}, which may be full: trying again, every ` +
+        `${MAX_RETRY_MS / 1000} s at the most`,
+    );
   }
 
   #abandon(error: unknown): void {

@@ -59,7 +59,7 @@ export async function replay<T, K extends string>(
   const run = values.run ?? crypto.randomUUID().slice(0, 8);
   const reader = new RowReader(stream, { ...values, run, task: stream.task, signal });
   const rows = reader.rows();
-  // A bad file is told before anything is connected; standard input may take its time.
+  // A bad file is reported before anything is connected; standard input may take its time.
   const first = values.file === "-" ? undefined : await rows.next();
 
   await using stack = new AsyncDisposableStack();
@@ -68,7 +68,8 @@ export async function replay<T, K extends string>(
   out.event({ event: "ready", pid: Deno.pid, name: stream.script }, () => {
     const queues = Object.values(values.queue).join(", ");
     const dry = values.dryRun ? " (dry run: nothing is sent)" : "";
-    return `Replaying ${values.file} into ${queues}${dry}, run ${run}; Ctrl-C stops`;
+    const source = values.file === "-" ? "standard input" : values.file;
+    return `Replaying ${source} into ${queues}${dry}, run ${run}; Ctrl-C stops`;
   });
   out.flush();
   // A dry run is for its lines.

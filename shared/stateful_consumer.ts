@@ -7,7 +7,7 @@
  * state (confirmed), acknowledge. All of it goes through the one channel that consumes: a consumer that has
  * lost its queue to another can't save an older state over the newer one.
  */
-import { delay, unlessAborted } from "./abort.ts";
+import { delay, later, STOP_MS, unlessAborted } from "./abort.ts";
 import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
 import { deadLetter, type Delivery } from "./dead_letters.ts";
 import { FailedError } from "./errors.ts";
@@ -77,6 +77,7 @@ export async function consumeWithState(
   options: StatefulOptions,
 ): Promise<void> {
   const { signal } = options;
+  using hurry = later(signal, STOP_MS);
   for (let first = true; !signal.aborted; first = false) {
     const inbox = new Inbox();
     const channel = await unlessAborted(subscribe(connection, options, inbox, first), signal);
@@ -85,7 +86,7 @@ export async function consumeWithState(
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
     try {
-      await handleAll(connection, channel, inbox, options);
+      await handleAll(connection, channel, inbox, options, hurry.signal);
     } finally {
       signal.removeEventListener("abort", stop);
       options.onActivity(false);
@@ -100,13 +101,16 @@ async function handleAll(
   connection: Connection,
   channel: Channel,
   inbox: Inbox,
-  { queue, stateQueue, signal, restore, isFirst, onActivity }: StatefulOptions,
+  { queue, stateQueue, prefetch, signal, restore, isFirst, onActivity }: StatefulOptions,
+  hurry: AbortSignal,
 ): Promise<void> {
+  const publish = (messages: readonly Message[]) =>
+    unlessAborted(publishAll(channel, messages), hurry);
   const savedState = (patienceMs: number) =>
     unlessAborted(loadState(connection, stateQueue.queue, patienceMs), signal);
   let keeper: Keeper | undefined;
   while (true) {
-    const [first, ...others] = await inbox.takeBatch(MAX_BATCH, BATCH_MS);
+    const [first, ...others] = await inbox.takeBatch(Math.min(MAX_BATCH, prefetch), BATCH_MS);
     if (!first) return;
     onActivity(true);
     const batch = [first, ...others];
@@ -129,10 +133,10 @@ async function handleAll(
     const dead = outcome.dead.map(({ delivery, reason }) =>
       deadLetter(delivery, queue.queue, reason)
     );
-    if (!await publishAll(channel, [...outcome.publish, ...dead])) return;
+    if (!await publish([...outcome.publish, ...dead])) return;
     outcome.onPublished();
     const state = stateMessage(stateQueue, outcome.state);
-    if (state && !await publishAll(channel, [state])) return;
+    if (state && !await publish([state])) return;
     if (!channel.active) return;
     channel.basicAck({ deliveryTag: batch.at(-1)?.deliveryTag ?? 0, multiple: true });
     outcome.onSaved();

@@ -133,6 +133,7 @@ Deno.test(
     const monitor = new ChannelMonitor(ruleFor("smoker", { window: "readings" }), "alert_queue", {
       onJudged: () => told++,
       onDead: () => dead++,
+      onUnreadable: () => assert.fail("a state of its own"),
       onTold: () => {},
     });
     let saved: unknown;

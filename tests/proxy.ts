@@ -7,6 +7,7 @@ export class BrokerProxy implements Disposable {
   readonly #open = new Set<Deno.Conn>();
   readonly #target: Deno.ConnectOptions;
   #down = false;
+  #deaf = false;
 
   /** @param target Where the broker is. @default the tests' broker */
   constructor(target: Deno.ConnectOptions = testBroker().hosts[0] ?? assert.fail("no broker")) {
@@ -34,6 +35,11 @@ export class BrokerProxy implements Disposable {
     this.#down = false;
   }
 
+  /** Lets nothing through to the broker any more, while what it sends still comes: it confirms nothing. */
+  deafen(): void {
+    this.#deaf = true;
+  }
+
   /** Connections that are let through. */
   get connections(): number {
     return this.#open.size / 2;
@@ -53,7 +59,7 @@ export class BrokerProxy implements Disposable {
       try {
         const server = await Deno.connect(this.#target);
         for (const socket of [client, server]) this.#open.add(socket);
-        Promise.race([pipe(client, server), pipe(server, client)]).then(() => {
+        Promise.race([pipe(client, server, () => this.#deaf), pipe(server, client)]).then(() => {
           for (const socket of [client, server]) this.#open.delete(socket);
         });
       } catch {
@@ -63,10 +69,11 @@ export class BrokerProxy implements Disposable {
   }
 }
 
-async function pipe(from: Deno.Conn, to: Deno.Conn): Promise<void> {
+async function pipe(from: Deno.Conn, to: Deno.Conn, isDeaf = () => false): Promise<void> {
   const buffer = new Uint8Array(65_536);
   try {
     for (let length; (length = await from.read(buffer)) !== null;) {
+      if (isDeaf()) continue;
       for (let sent = 0; sent < length;) sent += await to.write(buffer.subarray(sent, length));
     }
   } catch {

@@ -18,7 +18,7 @@ import { flag, integer, optional, text } from "../options.ts";
 import { counted } from "../output.ts";
 import { requireQueueName } from "../queue_names.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { deadQueue, deadQueues } from "../topology.ts";
+import { deadQueue, deadQueues, QUEUE_TYPE_OPTION } from "../topology.ts";
 import { discard, look, requeue } from "./dead_round.ts";
 import { LetterReader } from "./letter_reader.ts";
 import { type Letter, LetterCount, readLetter } from "./letters.ts";
@@ -47,6 +47,7 @@ const usage = {
     discard: flag("remove letters for good; needs --queue or --reason"),
     yes: flag("really put back, or discard without a question"),
     ...URL_OPTION,
+    ...QUEUE_TYPE_OPTION,
     ...OUTPUT_OPTIONS,
   },
 };
@@ -127,7 +128,9 @@ async function main(script: DeadScript): Promise<number> {
       queues: Object.fromEntries(counts),
     },
     () => {
-      if (letters === 0) return "No dead letters";
+      if (letters === 0) {
+        return "No dead letters";
+      }
       const found = letters === matched
         ? counted(letters, "letter")
         : `${matched} of ${counted(letters, "letter")}`;

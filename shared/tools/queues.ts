@@ -1,6 +1,5 @@
 /**
- * Shows the collection's queues: messages ready, messages with a consumer but not acknowledged, consumers.
- * Empties or deletes one.
+ * Shows the queues: messages ready, messages with a consumer but not acknowledged, consumers. Empties or deletes some.
  *
  *     deno task queues
  *     deno task queues --purge help_queue
@@ -25,7 +24,11 @@ const usage = {
     "Lists the queues, the collection's first, then what else there is: ready, unacknowledged, consumers.\n" +
     "Empties or deletes some.",
   options: {
-    queue: repeatable("NAME", requireQueueName, "list this queue of yours and those beside it"),
+    queue: repeatable(
+      "NAME",
+      requireQueueName,
+      "list only this queue and those beside it (.state, .dead)",
+    ),
     purge: repeatable("NAME", text, "remove the ready messages of this queue"),
     delete: repeatable("NAME", text, "delete this queue with its messages"),
     ...URL_OPTION,
@@ -64,12 +67,15 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
   if (values.purge.length + values.delete.length > 0) return;
 
   const unacknowledged = await unacknowledgedMessages(address);
-  const ours = allQueues(values.queueType).map(({ queue }) => queue);
+  for (const queue of values.queue) {
+    if (!await connection.inspect(queue)) throw new UsageError(`There is no queue ${queue}`);
+  }
+  const ours = allQueues("quorum").map(({ queue }) => queue);
   const typed = values.queue.flatMap((queue) => [queue, `${queue}.state`, `${queue}.dead`]);
   const others = [...unacknowledged?.keys() ?? []].sort();
   out.line(row("queue", "ready", "unacknowledged", "consumers"));
   let found = 0;
-  for (const queue of new Set([...ours, ...typed, ...others])) {
+  for (const queue of new Set(typed.length > 0 ? typed : [...ours, ...others])) {
     const state = await connection.inspect(queue);
     if (!state) continue;
     found++;

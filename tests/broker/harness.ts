@@ -65,10 +65,15 @@ export class TestBroker implements AsyncDisposable {
 }
 
 /** Connects to the tests' broker, through a proxy's port if one is given. */
-export async function connect(port?: number): Promise<Connection> {
+export async function connect(
+  port?: number,
+  { onNote }: { onNote?: (text: string) => void } = {},
+): Promise<Connection> {
   const url = testBrokerUrl(port === undefined ? {} : { host: `127.0.0.1:${port}` });
+  const out = new Output({ script: "test", json: true, quiet: true, onClosed: () => {} });
+  if (onNote) out.note = onNote;
   return await Connection.open(brokerAddress(url), "publish", {
-    out: new Output({ script: "test", json: true, quiet: true, onClosed: () => {} }),
+    out,
     signal: new AbortController().signal,
     name: "test",
   });

@@ -3,7 +3,7 @@ import { FailedError } from "../../shared/errors.ts";
 import { MAX_UNCONFIRMED, type Outcome, Publisher } from "../../shared/publisher.ts";
 import { sharedQueue } from "../../shared/topology.ts";
 import { BrokerProxy } from "../proxy.ts";
-import { connect, firstArrivals, TestBroker, textMessage, within } from "./harness.ts";
+import { connect, firstArrivals, TestBroker, textMessage, until, within } from "./harness.ts";
 
 const OPTIONS = { sanitizeOps: true, sanitizeResources: true };
 const never = new AbortController().signal;
@@ -102,6 +102,47 @@ Deno.test("what the broker nacks is sent again until it takes it", OPTIONS, asyn
   // Not in order: there may be room again for a message after the one that was refused.
   assert.deepEqual(new Set(taken.map(({ messageId }) => messageId)), new Set(ids));
 });
+
+Deno.test(
+  "a queue that goes on rejecting is said once, and each further try waits longer",
+  OPTIONS,
+  async () => {
+    await using broker = await TestBroker.open();
+    const notes: string[] = [];
+    await using connection = await connect(undefined, { onNote: (text) => notes.push(text) });
+    const queue = {
+      ...broker.queue(),
+      arguments: { "x-max-length": 1, "x-overflow": "reject-publish" },
+    };
+    const opened: number[] = [];
+    const channel = connection.channel.bind(connection);
+    connection.channel = (...args) => {
+      opened.push(performance.now());
+      return channel(...args);
+    };
+    using publisher = await Publisher.open(connection, [queue]);
+    await within(publisher.publish(textMessage(queue, "x", "r/0")), "the first confirm");
+    const ids = Array.from({ length: 5 }, (_, index) => `r/${index + 1}`);
+    const outcomes = Promise.all(ids.map((id) => publisher.publish(textMessage(queue, "x", id))));
+    outcomes.catch(() => {});
+    // The first channel, and the tries after 200, 200, 200, 400, 800 and 1,600 ms.
+    await until("seven channels", () => opened.length === 7);
+    const gaps = opened.slice(1).map((time, index) => time - (opened[index] ?? 0));
+    for (const [index, least] of [200, 200, 200, 400, 800, 1600].entries()) {
+      assert.ok((gaps[index] ?? 0) >= least - 5, `wait ${index + 1} of ${gaps}`);
+    }
+    assert.equal(notes.length, 1, notes.join());
+    assert.match(notes[0] ?? "", new RegExp(`doesn't take messages for ${queue.queue}`));
+    // As soon as there is room all arrive.
+    const drained = await broker.drain(queue.queue);
+    assert.deepEqual(new Set(await within(outcomes, "room")), new Set(["confirmed"]));
+    await until(
+      "all messages",
+      () => new Set(drained.messages.map((it) => it.messageId)).size === 6,
+    );
+    await drained.stop();
+  },
+);
 
 Deno.test("a connection cut again and again costs no message and no order", OPTIONS, async () => {
   await using broker = await TestBroker.open();

@@ -344,6 +344,7 @@ Deno.test(
       const monitor = new ChannelMonitor(ruleFor("smoker"), "alert_queue", {
         onJudged: ({ verdict }) => judged.push(verdict.verdict),
         onDead: (_, reason) => assert.fail(reason),
+        onUnreadable: () => judged.push("unreadable"),
         onTold: () => judged.push("told"),
       });
       const body = { time, channel: "smoker", fahrenheit: 100 };
@@ -354,7 +355,7 @@ Deno.test(
       } as Delivery;
       const outcome = monitor.restore(state).handle([delivery]);
       outcome.onPublished();
-      assert.deepEqual(judged, ["judged", "told"], JSON.stringify(state));
+      assert.deepEqual(judged, ["unreadable", "judged", "told"], JSON.stringify(state));
       assert.equal((outcome.state as { row: number }).row, 2);
     }
 

@@ -195,7 +195,7 @@ function framesOf(written: string): { up: number; lines: string[] }[] {
     const up = Number(/\x1b\[(\d+)A/.exec(frame)?.[1] ?? 0);
     const lines = frame.split("\r\n").slice(0, -1);
     // deno-lint-ignore no-control-regex -- the cursor's moves
-    return { up, lines: lines.map((line) => line.replace(/\x1b\[\d*[A-Z]/g, "")) };
+    return { up, lines: lines.map((line) => line.replace(/\r|\x1b\[\d*[A-Z]/g, "")) };
   });
 }
 

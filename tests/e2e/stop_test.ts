@@ -1,0 +1,79 @@
+/** Ctrl-C while the broker confirms nothing: every script ends within 10 s, and what it held comes again. */
+import assert from "node:assert/strict";
+import { BrokerProxy } from "../proxy.ts";
+import { testBrokerUrl } from "../test_broker.ts";
+import { e2e, eventsOf, eventually, summaryOf, ticketsCsv, Vhost } from "./harness.ts";
+
+/** What the contract says, and a second for a slow machine to start and end processes in. */
+const WITHIN_MS = 11_000;
+
+/** The environment of a task that reaches the broker through a proxy. */
+function through(proxy: BrokerProxy, { name }: Vhost): Record<string, string> {
+  const host = `127.0.0.1:${proxy.port}`;
+  return { AMQP_HOST: host, AMQP_URL: testBrokerUrl({ host, pathname: name }) };
+}
+
+e2e(
+  "a worker whose reply isn't confirmed ends within 10 s; another one gets the ticket",
+  async () => {
+    await using vhost = await Vhost.create();
+    using proxy = new BrokerProxy();
+    await vhost.run("helpdesk:produce", ["--file", "-", "--run", "r"], { input: ticketsCsv(1) });
+    const worker = vhost.start("helpdesk:work", ["--handle", "300ms"], {
+      env: through(proxy, vhost),
+    });
+    await worker.until((events) => eventsOf({ events }, "taken").length === 1);
+    proxy.deafen();
+    const stopped = performance.now();
+    await worker.kill("INT");
+    const { code } = await worker.ended;
+    assert.ok(performance.now() - stopped < WITHIN_MS, `${performance.now() - stopped} ms`);
+    assert.equal(code, 0);
+    assert.equal(summaryOf(worker).handled, 0);
+    const next = await vhost.run("helpdesk:work", ["--handle", "0", "--exit-when-idle", "1s"]);
+    assert.deepEqual(eventsOf(next, "ticket").map(({ id }) => id), ["r/1"]);
+  },
+);
+
+e2e(
+  "a monitor whose state isn't confirmed ends within 10 s; its successor judges all",
+  async () => {
+    await using vhost = await Vhost.create();
+    using proxy = new BrokerProxy();
+    const monitor = await vhost.start("smoker:monitor", [], { env: through(proxy, vhost) }).ready();
+    proxy.deafen();
+    await vhost.run("smoker:produce", ["--limit", "40", "--interval", "0", "--run", "r"]);
+    await using connection = await vhost.connect();
+    await eventually(
+      "the monitor to take the readings",
+      async () => (await connection.inspect("01-smoker"))?.ready === 0,
+    );
+    const stopped = performance.now();
+    await monitor.kill("INT");
+    const { code } = await monitor.ended;
+    assert.ok(performance.now() - stopped < WITHIN_MS, `${performance.now() - stopped} ms`);
+    assert.equal(code, 0);
+    assert.equal(summaryOf(monitor).readings, 0);
+    const next = await vhost.run("smoker:monitor", ["--exit-when-idle", "1s"]);
+    assert.deepEqual([next.summary.readings, next.summary.duplicates], [40, 0]);
+  },
+);
+
+e2e("a producer whose rows aren't confirmed ends within 10 s and says how to go on", async () => {
+  await using vhost = await Vhost.create();
+  using proxy = new BrokerProxy();
+  const args = ["--interval", "100ms", "--run", "r"];
+  const producer = vhost.start("helpdesk:produce", args, { env: through(proxy, vhost) });
+  await producer.until((events) => eventsOf({ events }, "published").length === 3);
+  proxy.deafen();
+  const { length } = eventsOf(producer, "published");
+  const stopped = performance.now();
+  await producer.kill("INT");
+  const { code, stderr } = await producer.ended;
+  assert.ok(performance.now() - stopped < WITHIN_MS, `${performance.now() - stopped} ms`);
+  const { confirmed, failed, nextRow } = summaryOf(producer);
+  assert.equal(Number(nextRow), Number(confirmed) + 1);
+  assert.ok(Number(confirmed) >= length);
+  assert.equal(code, Number(failed) > 0 ? 1 : 0, stderr);
+  assert.match(stderr, new RegExp(`To go on: .* --run r --skip ${confirmed},`));
+});
