@@ -231,7 +231,7 @@ function totals(monitors: Monitors) {
   const sum = (count: (monitor: ChannelMonitor) => number) =>
     [...monitors.values()].reduce((total, monitor) => total + count(monitor), 0);
   return {
-    readings: sum(({ summary }) => summary.readings),
+    readings: sum(({ readings }) => readings),
     late: sum(({ late }) => late),
     duplicates: sum(({ duplicates }) => duplicates),
     dead: sum(({ dead }) => dead),

@@ -16,6 +16,9 @@ import { decodeReading, placeOf } from "./messages.ts";
 import type { Message } from "./publisher.ts";
 import type { Keeper, Outcome } from "./stateful_consumer.ts";
 
+/** A summary lists so many episodes, the latest. */
+const MAX_EPISODES = 10_000;
+
 /** A reading that has been judged. */
 export interface Judged {
   readonly id: string | null;
@@ -60,6 +63,11 @@ export class ChannelMonitor {
     this.rule = rule;
     this.#alertQueue = alertQueue;
     this.#listener = listener;
+  }
+
+  /** Readings that were judged. */
+  get readings(): number {
+    return this.#readings;
   }
 
   get summary(): ChannelSummary {
@@ -129,7 +137,11 @@ export class ChannelMonitor {
       else this.#readings++;
       if (alert !== null) this.#alertingReadings++;
     }
-    for (const [id, episode] of judge.episodes()) this.#episodes.set(id, episode);
+    for (const [id, episode] of judge.takeEpisodes()) this.#episodes.set(id, episode);
+    for (const id of this.#episodes.keys()) {
+      if (this.#episodes.size <= MAX_EPISODES) break;
+      this.#episodes.delete(id);
+    }
   }
 }
 

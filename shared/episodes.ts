@@ -90,8 +90,8 @@ export class ChannelJudge {
   /** What this judge did itself, which is no part of the state; `readings` are those it judged. */
   readonly counts = { readings: 0, alertingReadings: 0, late: 0, duplicates: 0 };
   readonly #rule: ChannelRule;
-  /** By the ids of their episodes, in order. */
-  readonly #resolved = new Map<string, EpisodeSummary>();
+  /** Since they were taken, by their ids, in order. */
+  #resolved = new Map<string, EpisodeSummary>();
   #run: string | null = null;
   #row = 0;
   #priorRuns: readonly string[] = [];
@@ -138,16 +138,17 @@ export class ChannelJudge {
     };
   }
 
-  /** The channel's part of a monitor's summary: of what this judge judged itself, episodes in order. */
-  summary(): { readings: number; alertingReadings: number; episodes: EpisodeSummary[] } {
-    const { readings, alertingReadings } = this.counts;
-    return { readings, alertingReadings, episodes: [...this.episodes().values()] };
-  }
-
-  /** The episodes of which this judge judged a reading itself, by their ids, in order. */
-  episodes(): ReadonlyMap<string, EpisodeSummary> {
-    if (!this.#episode || !this.#ownEpisode) return this.#resolved;
-    return new Map([...this.#resolved, [this.#episode.id, summaryOf(this.#episode, null)]]);
+  /**
+   * The episodes of which this judge judged a reading itself, by their ids, in order: those that were resolved since
+   * the last call, and the open one as it is now. O(what it returns).
+   */
+  takeEpisodes(): Map<string, EpisodeSummary> {
+    const episodes = this.#resolved;
+    this.#resolved = new Map();
+    if (this.#episode && this.#ownEpisode) {
+      episodes.set(this.#episode.id, summaryOf(this.#episode, null));
+    }
+    return episodes;
   }
 
   /**

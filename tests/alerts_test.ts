@@ -81,6 +81,12 @@ const FALL = [115.5, 110, 110, 110, 100];
 const FLAT = new Array<number>(20).fill(160);
 const TIME = { window: "time" } as const;
 
+/** What a monitor would say of it: what it judged, and all its episodes. */
+function summaryOf(judge: ChannelJudge) {
+  const { readings, alertingReadings } = judge.counts;
+  return { readings, alertingReadings, episodes: [...judge.takeEpisodes().values()] };
+}
+
 // Rules
 
 test("`ruleFor()` gives the smoker a drop over 5 readings and the foods a stall over 20", () => {
@@ -274,7 +280,7 @@ test("an episode opens once, and resolves at the first reading for which its rul
     "[]",
     JSON.stringify([resolved]),
   ]);
-  assert.deepEqual(judge.summary(), {
+  assert.deepEqual(summaryOf(judge), {
     readings: 13,
     alertingReadings: 4,
     episodes: [
@@ -298,6 +304,20 @@ test("an episode opens once, and resolves at the first reading for which its rul
   });
 });
 
+test("`takeEpisodes()` hands out a resolved episode once, and the open one as it is now", () => {
+  const judge = judgeOf("smoker");
+  const ends = () => [...judge.takeEpisodes().values()].map(({ resolved }) => resolved);
+  assert.deepEqual(ends(), []);
+  judgeAll(judge, readings(every30s(FALL)));
+  assert.deepEqual(ends(), [null]);
+  assert.deepEqual(ends(), [null]);
+  const settled = every30s([99, 99, 99, 99, 99], FALL.length * 30);
+  judgeAll(judge, readings(settled, { row: FALL.length }));
+  assert.equal(ends().length, 1);
+  // A monitor that runs for years doesn't hand out, or keep, what is over again and again.
+  assert.deepEqual(ends(), []);
+});
+
 test("an episode still open at the end stays open", () => {
   const judge = judgeOf("food-a");
   const verdicts = judgeAll(judge, readings(every30s([...FLAT, 160.4, 159.7])));
@@ -310,7 +330,7 @@ test("an episode still open at the end stays open", () => {
     min: 159.7,
     max: 160.4,
   });
-  assert.deepEqual(judge.summary().episodes, [
+  assert.deepEqual(summaryOf(judge).episodes, [
     { rule: "stall", opened: at(570), resolved: null, readings: 3, min: 159.7, max: 160.4 },
   ]);
 });
@@ -341,7 +361,7 @@ test("a new run resolves an open episode as the old run left it, and starts an e
       interleaved: false,
     });
     assert.equal(judge.window.size, 1);
-    assert.equal(judge.summary().episodes[0]?.resolved, at(120));
+    assert.equal(summaryOf(judge).episodes[0]?.resolved, at(120));
     assert.equal(judge.episode, null);
   }
 });
@@ -543,11 +563,11 @@ test("an episode's figures survive a restart, the counters begin anew", () => {
   const first = judgeOf("smoker");
   judgeAll(first, readings(every30s([130, ...FALL])));
   const successor = judgeOf("smoker", {}, reloaded(first));
-  assert.deepEqual(successor.summary(), { readings: 0, alertingReadings: 0, episodes: [] });
+  assert.deepEqual(summaryOf(successor), { readings: 0, alertingReadings: 0, episodes: [] });
   assert.equal(successor.episode?.id, "r/smoker/drop/5");
   const rest = readings([[180, 94.9], [210, 99]], { row: 7 });
   assert.deepEqual(alertsOf(judgeAll(successor, rest)), ["resolved r/smoker/drop/5"]);
-  assert.deepEqual(successor.summary(), {
+  assert.deepEqual(summaryOf(successor), {
     readings: 2,
     alertingReadings: 1,
     episodes: [
@@ -562,9 +582,9 @@ test("a successor has an episode in its summary only once it judged a reading of
   const successor = judgeOf("smoker", {}, reloaded(first));
   judgeAll(successor, readings(every30s([130, ...FALL])));
   assert.equal(successor.counts.duplicates, 6);
-  assert.deepEqual(successor.summary().episodes, []);
+  assert.deepEqual(summaryOf(successor).episodes, []);
   judgeAll(successor, readings([[180, 90]], { row: 7 }));
-  assert.deepEqual(successor.summary().episodes.map(({ readings }) => readings), [3]);
+  assert.deepEqual(summaryOf(successor).episodes.map(({ readings }) => readings), [3]);
 });
 
 test("a state saved under a longer window keeps what fits the shorter one", () => {

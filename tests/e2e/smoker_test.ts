@@ -384,7 +384,12 @@ function judgeInProcess(channel: Channel, recorded: Recorded[], options: RuleOpt
     alerts.push(...verdict.alerts.map((alert) => JSON.stringify({ event: "alert", ...alert })));
   }
   const { late, duplicates } = judge.counts;
-  return { readings, alerts, summary: judge.summary(), counts: { late, duplicates } };
+  const summary = {
+    readings: judge.counts.readings,
+    alertingReadings: judge.counts.alertingReadings,
+    episodes: [...judge.takeEpisodes().values()],
+  };
+  return { readings, alerts, summary, counts: { late, duplicates } };
 }
 
 e2e("the backtest agrees with the rules done again", async () => {
