@@ -35,6 +35,23 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "without AMQP_HOST it is this machine, under each of its names: localhost may be ::1, too",
+  { permissions: "none" },
+  () => {
+    const ports = [5672, 5673, 5674];
+    const hosts = ["localhost", "127.0.0.1", "[::1]"].flatMap((host) =>
+      ports.map((port) => `${host}:${port}`)
+    );
+    for (const [name, { command }] of TASKS) {
+      if (DEVELOPER_TASKS.includes(name) || name === "broker") continue;
+      const [, set = ""] = /^test -n "\$AMQP_HOST" \|\| export AMQP_HOST=(\S+); /.exec(command) ??
+        [];
+      assert.deepEqual(set.split(",").sort(), hosts.toSorted(), name);
+    }
+  },
+);
+
 Deno.test({
   name: "each producer and consumer has one task" +
     (mayRead ? "" : " (skipped: needs --allow-read)"),
