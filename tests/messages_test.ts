@@ -96,6 +96,16 @@ test("`decodeTicket()` says what is wrong with a ticket", () => {
   }
 });
 
+test("`decodeTicket()` reads JSON without a content type, also behind white space", () => {
+  for (const before of ["", " ", "\n", "\r\n\t "]) {
+    assert.deepEqual(
+      decodeTicket(bytes(`${before}${JSON.stringify(ADAM)}`)),
+      ADAM,
+      JSON.stringify(before),
+    );
+  }
+});
+
 test("`decodeTicket()` refuses JSON that is no object", () => {
   const values: [unknown, RegExp][] = [
     [null, /object.*null/],
