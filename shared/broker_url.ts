@@ -10,6 +10,7 @@ import {
 } from "./certificates.ts";
 import { UsageError } from "./errors.ts";
 import { optional, text } from "./options.ts";
+import { isAllowed } from "./permission.ts";
 
 export const DEFAULT_URL = "amqp://guest:guest@localhost:5672";
 
@@ -76,12 +77,7 @@ export function hostList({ hosts }: BrokerAddress): string {
  */
 export async function requireNetPermission(address: BrokerAddress): Promise<void> {
   for (const host of hostList(address).split(",")) {
-    const permission = { name: "net", host } as const;
-    let { state } = await Deno.permissions.query(permission);
-    if (state === "prompt" && Deno.stdin.isTerminal()) {
-      state = (await Deno.permissions.request(permission)).state;
-    }
-    if (state !== "granted") {
+    if (!await isAllowed({ name: "net", host })) {
       throw new UsageError(
         `This task may not reach ${host}. Type: AMQP_HOST=${
           hostList(address)

@@ -5,6 +5,7 @@
 import { unlessAborted } from "./abort.ts";
 import { type CsvRecord, readCsv } from "./csv.ts";
 import { reasonOf, UsageError } from "./errors.ts";
+import { isAllowed } from "./permission.ts";
 import type { Output } from "./output.ts";
 import type { Place } from "./tally.ts";
 
@@ -177,6 +178,8 @@ export function reportRejected(out: Output, { line, reason, text }: RejectedRow)
 async function openFile({ file: path, flag = "--file", task }: ReadOptions) {
   if (path === "-") return { bytes: Deno.stdin.readable, size: undefined };
   try {
+    // Without it, opening the file would ask, too.
+    await isAllowed({ name: "read", path });
     const file = await Deno.open(path);
     const { isDirectory, isFile, size } = await file.stat();
     if (isDirectory) {

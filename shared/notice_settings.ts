@@ -9,6 +9,7 @@ import {
   readSmtpUrl,
   readWebhookUrl,
 } from "./notice_addresses.ts";
+import { isAllowed } from "./permission.ts";
 import type { NoticeKind } from "./topology.ts";
 
 const NAMES = [
@@ -112,12 +113,7 @@ export function serversOf({ email, text, webhook }: NoticeSettings): Map<NoticeK
 export async function requireServers(settings: NoticeSettings, task: string): Promise<void> {
   const hosts = [...new Set(serversOf(settings).values())];
   for (const host of hosts) {
-    const permission = { name: "net", host } as const;
-    let { state } = await Deno.permissions.query(permission);
-    if (state === "prompt" && Deno.stdin.isTerminal()) {
-      state = (await Deno.permissions.request(permission)).state;
-    }
-    if (state === "granted") continue;
+    if (await isAllowed({ name: "net", host })) continue;
     const needed = hosts.filter((host) => !isLocal(host.replace(/:\d+$/, ""))).join(",");
     throw new UsageError(
       `This task may not reach ${host}. Type: ALERT_HOSTS=${needed} deno task ${task} …`,
@@ -128,6 +124,7 @@ export async function requireServers(settings: NoticeSettings, task: string): Pr
 async function readEnvFile(path: string, task: string): Promise<string> {
   try {
     if (path === "-") return await new Response(Deno.stdin.readable).text();
+    await isAllowed({ name: "read", path });
     return await Deno.readTextFile(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) {

@@ -7,6 +7,7 @@
 import { FailedError, reasonOf, UsageError } from "./errors.ts";
 import { flag, helpText, type Options, parseOptions, type Usage, type Values } from "./options.ts";
 import { Output } from "./output.ts";
+import { listenToSignals } from "./permission.ts";
 
 /** The flags that decide what a script prints. */
 export const OUTPUT_OPTIONS = {
@@ -81,8 +82,5 @@ function listen(stop: AbortController, out: Output): void {
       Deno.exit(130);
     }
   };
-  const signals: Deno.Signal[] = Deno.build.os === "windows"
-    ? ["SIGINT", "SIGBREAK"]
-    : ["SIGINT", "SIGTERM", "SIGHUP"];
-  for (const signal of signals) Deno.addSignalListener(signal, onSignal);
+  listenToSignals(onSignal);
 }

@@ -178,6 +178,36 @@ e2e("a dry run waits for nothing and shows each message, unless a pace is typed"
   assert.ok(JSON.parse(paced.stdout.trimEnd().split("\n").at(-1) ?? "").seconds >= 0.5);
 });
 
+e2e("for a file elsewhere Deno asks: y lets the work begin, Ctrl-C ends it there", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = `${folder}/mine.csv`;
+    await Deno.writeTextFile(file, ticketsCsv(1));
+    const command = `deno task -q helpdesk:produce --dry-run --file ${file}`;
+    for (
+      const [key, codes, shown] of [
+        ["y\r", [0], /Requester1/],
+        ["n\r", [2], /may read data\/ only\. Pipe the file in/],
+        // The signal ends it, or Deno takes it for a no.
+        [CTRL_C, [130, 2], /\^C/],
+      ] as const
+    ) {
+      await using terminal = new Terminal(command, { env: { DENO_NO_PROMPT: "" } });
+      await terminal.until(/Allow\?/);
+      // What is typed before the question is complete doesn't count: Deno takes no answer by accident.
+      const typing = setInterval(() => terminal.type(key).catch(() => {}), 200);
+      try {
+        assert.ok((codes as readonly number[]).includes(await terminal.end()), terminal.written);
+      } finally {
+        clearInterval(typing);
+      }
+      assert.match(terminal.written, shown);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 e2e("without a broker a person is told after a second what is waited for", async () => {
   const host = `localhost:${freePort()}`;
   const env = { AMQP_HOST: host, AMQP_URL: `amqp://${host}` };
