@@ -28,6 +28,7 @@ import {
   repeatable,
   withDefault,
 } from "../shared/options.ts";
+import { inert } from "../shared/output.ts";
 import { ALERT_QUEUES, queueOption, READING_QUEUES } from "../shared/queue_names.ts";
 import { CSV_OPTIONS } from "../shared/replay_options.ts";
 import { run, type Script } from "../shared/script.ts";
@@ -104,7 +105,7 @@ async function main(script: MonitorScript): Promise<number> {
           const id = messageId ?? null;
           out.problem(
             { event: "dead", queue, id, reason },
-            () => `${id ?? "A message without id"} moved to ${queue}.dead: ${reason}`,
+            () => `${inert(id ?? "A message without id")} moved to ${queue}.dead: ${reason}`,
           );
           announcer?.dead(id, queue, reason);
         },

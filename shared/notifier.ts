@@ -14,7 +14,7 @@ import { IdleWatch } from "./idle_watch.ts";
 import { NoticeQueue, REMEMBERED_KEYS } from "./notice_queue.ts";
 import type { NoticeSender } from "./notice_sender.ts";
 import { decodeNotice, headline, type Notice, noticeMessage } from "./notices.ts";
-import { counted, type Output } from "./output.ts";
+import { counted, inert, type Output } from "./output.ts";
 import { Publisher } from "./publisher.ts";
 import { RecentIds } from "./recent_ids.ts";
 import { alertQueue, deadQueue, NOTICE_KINDS, noticeQueue, type Queue } from "./topology.ts";
@@ -98,7 +98,7 @@ export async function notify(
         const id = messageId || null;
         out.problem(
           { event: "dead", queue: alerts, id, reason },
-          () => `${id ?? "A message without id"} moved to ${dead.queue}: ${reason}`,
+          () => `${inert(id ?? "A message without id")} moved to ${dead.queue}: ${reason}`,
         );
       },
     }).catch((error) => {

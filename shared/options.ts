@@ -4,9 +4,9 @@
  * Strict: an unknown flag, a missing or a bad value is a {@link UsageError} that says what is accepted.
  */
 import { parseArgs } from "node:util";
-import { distance } from "fastest-levenshtein";
 import { reasonOf, UsageError, withoutPassword } from "./errors.ts";
 import { fromHere, ofProject } from "./from_here.ts";
+import { explainMistyped } from "./mistyped.ts";
 
 /** One flag: `--name VALUE`, or a switch when `value` is absent. */
 export interface Option<T> {
@@ -178,7 +178,7 @@ export function parseOptions<O extends Options>(
     const joined = joinNegatives(args, takesValue);
     parsed = parseArgs({ args: joined, options: spec, allowPositionals: true, tokens: true });
   } catch (error) {
-    throw new UsageError(explain(reasonOf(error), [...known.keys(), "help"]));
+    throw new UsageError(explainMistyped(reasonOf(error), [...known.keys(), "help"]));
   }
   if (usage.words === undefined && parsed.positionals.length > 0) {
     throw new UsageError(
@@ -217,34 +217,6 @@ function joinNegatives(args: string[], takesValue: (flag: string) => boolean): s
     else joined.push(arg);
   }
   return joined;
-}
-
-/** What `parseArgs` has against a command line, and what to type instead. */
-function explain(reason: string, flags: string[]): string {
-  const ambiguous = /^Option '(--[^ ']+).*ambiguous/.exec(reason)?.[1];
-  if (ambiguous) {
-    return `${ambiguous} needs a value; one that begins with a dash is typed ${ambiguous}=-…`;
-  }
-  const what = withoutPassword(reason.split(/\. |\n/)[0]?.replace(/\.$/, "") ?? "");
-  const unknown = /^Unknown option '--([^']+)'/.exec(reason)?.[1];
-  const near = unknown === undefined ? [] : nearest(unknown, flags);
-  const meant = near.length === 0
-    ? ""
-    : `Did you mean ${near.map((flag) => `--${flag}`).join(" or ")}? `;
-  return `${what}. ${meant}Accepted: ${flags.map((flag) => `--${flag}`).join(" ")}`;
-}
-
-/** So many letters may be wrong, missing or too many in a flag that is nearly another one. */
-const MAX_TYPOS = 2;
-
-/** The flags that were probably meant: those that begin like this, or else have the fewest other letters. */
-function nearest(typed: string, flags: string[]): string[] {
-  const longer = flags.filter((flag) => typed.length > 1 && flag.startsWith(typed));
-  if (longer.length > 0) return longer;
-  const typos = flags.map((flag) => distance(typed, flag));
-  const fewest = Math.min(...typos);
-  if (fewest > MAX_TYPOS || fewest >= typed.length - 1) return [];
-  return flags.filter((_, index) => typos[index] === fewest);
 }
 
 function quote(typed: string): string {

@@ -3,8 +3,8 @@
  * as one JSON object a line.
  */
 import { styleText } from "node:util";
-import { FailedError, reasonOf } from "./errors.ts";
-import { ofProject } from "./from_here.ts";
+import { reasonOf } from "./errors.ts";
+import { LogFile, writeAll } from "./log_file.ts";
 
 /** One line of `--json`. */
 export interface Event {
@@ -39,7 +39,7 @@ export class Output {
   readonly #encoder = new TextEncoder();
   #pending = "";
   #closed = false;
-  #log: Deno.FsFile | undefined;
+  #log: LogFile | undefined;
 
   /** @throws {FailedError} If the log can't be opened. */
   constructor(options: OutputOptions) {
@@ -47,7 +47,7 @@ export class Output {
     this.json = options.json === true;
     this.quiet = options.quiet === true;
     this.terminal = Deno.stdout.isTerminal() && !this.json;
-    if (options.log === true) this.#log = openLog(options);
+    if (options.log === true) this.#log = new LogFile(options);
   }
 
   /**
@@ -159,9 +159,8 @@ export class Output {
 
   #append(event: Event): void {
     if (!this.#log) return;
-    const json = JSON.stringify({ at: new Date().toISOString(), ...event });
     try {
-      writeAll(this.#log, this.#encoder.encode(json + "\n"));
+      this.#log.append(event);
     } catch (error) {
       // A full disk must not cost messages: go on without the log, and say so once.
       this.#log = undefined;
@@ -176,32 +175,9 @@ export class Output {
   }
 }
 
-function openLog({ script, name }: OutputOptions): Deno.FsFile {
-  const folder = ofProject("logs");
-  const path = `${folder}/${script}${typeof name === "string" ? `-${name}` : ""}.jsonl`;
-  try {
-    Deno.mkdirSync(folder, { recursive: true });
-    return Deno.openSync(path, { append: true, create: true });
-  } catch (error) {
-    throw new FailedError(`--log cannot write ${path}: ${reasonOf(error)}`);
-  }
-}
-
 /** Whether nobody reads any more: a pipe without its reader, a terminal whose window was closed (EIO). */
 function isClosed(error: unknown): boolean {
   return error instanceof Deno.errors.BrokenPipe || (error as { code?: string }).code === "EIO";
-}
-
-function writeAll(file: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length;) {
-    try {
-      written += file.writeSync(bytes.subarray(written));
-    } catch (error) {
-      if (!(error instanceof Deno.errors.WouldBlock)) throw error;
-      // A parent left the pipe non-blocking and it is full: wait for the reader.
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-    }
-  }
 }
 
 /** A number of things: `1 row`, `2 rows`. */

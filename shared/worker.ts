@@ -191,7 +191,7 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
       const id = messageId ?? null;
       out.problem(
         { event: "dead", queue: queueName, id, reason },
-        () => `${messageId ?? "A message without id"} moved to ${queueName}.dead: ${reason}`,
+        () => `${inert(messageId ?? "A message without id")} moved to ${queueName}.dead: ${reason}`,
       );
       announcer.announce(
         `${job.stream}.dead`,

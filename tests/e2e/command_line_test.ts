@@ -235,6 +235,24 @@ e2e("who may not publish is told so, and every row counts as failed", async () =
   }
 });
 
+e2e("a message id can't begin a line of its own", async () => {
+  await using vhost = await Vhost.create();
+  await using connection = await vhost.connect();
+  await vhost.run("helpdesk:work", ["--exit-when-idle", "300ms"]);
+  await connection.once("publish", async (channel) => {
+    await channel.confirmSelect();
+    const messageId = "r/1\nAll is well\u001b[2J";
+    await channel.basicPublish({ routingKey: "help_queue", messageId }, Buffer.from("no ticket"));
+  });
+  const { stderr } = await new Deno.Command("deno", {
+    args: ["task", "-q", "helpdesk:work", "--exit-when-idle", "300ms"],
+    env: { NO_COLOR: "1", ...vhost.env },
+  }).output();
+  const lines = new TextDecoder().decode(stderr).trimEnd().split("\n");
+  assert.equal(lines.length, 1, lines.join("\n"));
+  assert.match(lines[0] ?? "", /^r\/1.All is well.\[2J moved to help_queue\.dead: /);
+});
+
 e2e("a reader that has seen enough ends the script without an error", async () => {
   await using vhost = await Vhost.create();
   const { code, stdout, stderr } = await new Deno.Command("bash", {
