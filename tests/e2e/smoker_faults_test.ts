@@ -411,6 +411,10 @@ e2e(
     const monitor = new TaskProcess("smoker:monitor", SMALL_BATCHES, { env });
     try {
       await monitor.ready();
+      const beside = Object.values(READING_QUEUES).flatMap((
+        it,
+      ) => [it, `${it}.state`, `${it}.dead`]);
+      await broker.persisted(...[...beside, "alert_queue"].map((queue) => `%2F_${queue}`));
       const producer = new TaskProcess("smoker:produce", replay("--interval", "2ms"), { env });
       await monitor.until((events) => judged(events) >= 400);
       await broker.kill();
