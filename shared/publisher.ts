@@ -275,8 +275,8 @@ export class Publisher implements Disposable {
     if (this.#told) return;
     this.#told = true;
     this.#connection.note(
-      `RabbitMQ doesn't take messages for ${queue}, which may be full: trying again, every ` +
-        `${MAX_RETRY_MS / 1000} s at the most`,
+      `RabbitMQ doesn't take messages for ${queue}, which may be full: trying again, at least ` +
+        `every ${MAX_RETRY_MS / 1000} s`,
     );
   }
 
