@@ -39,7 +39,7 @@ export function later(signal: AbortSignal, ms: number): { signal: AbortSignal } 
  * How long a script that was stopped waits for a broker that doesn't let it finish, in milliseconds. With what closing
  * the connections takes then, every script has ended within 10 s.
  */
-export const STOP_MS = 6000;
+export const STOP_MS = 5000;
 
 /** Waits for something, but no longer than the signal allows: `undefined` then. */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {

@@ -24,7 +24,7 @@ export interface ConsumeOptions {
   prefetch: number;
   /**
    * Takes the dead letters; its topology has their queue. What the handler publishes should go through it, too: a
-   * consumer that was stopped gives up the delivery in hand when that isn't confirmed for 6 s.
+   * consumer that was stopped gives up the delivery in hand when that isn't confirmed for 5 s.
    */
   dead: Publisher;
   /** The queue of the dead letters. @default {`<queue>.dead`} */

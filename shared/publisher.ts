@@ -149,7 +149,7 @@ export class Publisher implements Disposable {
     return this.#below(MAX_UNCONFIRMED, signal);
   }
 
-  /** Waits until nothing is unconfirmed; once `signal` is aborted for 6 s at most. */
+  /** Waits until nothing is unconfirmed; once `signal` is aborted for 5 s at most. */
   async drained(signal: AbortSignal): Promise<void> {
     await this.#below(1, signal);
     if (signal.aborted) await this.#below(1, AbortSignal.timeout(STOP_MS));

@@ -111,7 +111,7 @@ export class Requeuer {
   }
 
   /**
-   * Waits until the fate of each is certain; once `signal` is aborted for 6 s at most.
+   * Waits until the fate of each is certain; once `signal` is aborted for 5 s at most.
    *
    * @throws What made the broker refuse.
    */
