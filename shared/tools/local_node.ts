@@ -23,6 +23,12 @@ const SHUTDOWN_MS = 30_000;
 const TERM_MS = 2000;
 const POLL_MS = 200;
 
+/**
+ * Why a node of a new cluster may end where a second try helps: it asked a fellow that was only just booting, which
+ * knows nothing of its feature flags yet (seen with RabbitMQ 3.10.8).
+ */
+const TOO_SOON = /incompatible_feature_flags, *\{badrpc/;
+
 /** Where packages put it. Debian's wrapper in /usr/sbin would change user and folder. */
 const SERVERS = ["/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin"]
   .map((folder) => `${folder}/rabbitmq-server`);
@@ -76,7 +82,8 @@ export async function startNode(
     }
     const pid = await runningPid(data);
     if (pid === undefined) {
-      if (launched) throw new FailedError(await whyItEnded(data));
+      const why = launched ? await whyItEnded(data) : "";
+      if (launched && !(TOO_SOON.test(why) && Date.now() < deadline)) throw new FailedError(why);
       requirePorts(port);
       await launch(server, node);
       launched = true;
