@@ -9,7 +9,7 @@
  * Needs the network for the broker, `logs/` to write with `--log`.
  */
 import { delay } from "../shared/abort.ts";
-import type { Delivery } from "../shared/dead_letters.ts";
+import type { Delivery } from "../shared/connection.ts";
 import {
   CATEGORIES,
   decodeTicket,
@@ -69,6 +69,9 @@ function nameOf({ messageId }: Delivery): string {
   return `ticket ${placeOf(messageId).row ?? "without a number"}`;
 }
 
+/** Bytes of an id to which the reply's still adds something: AMQP's ids have 255 at most. */
+const MAX_ID = 249;
+
 interface Desk {
   readonly handleMs: number;
   /** Where the replies go. */
@@ -87,6 +90,8 @@ async function handleTicket(
   const waitMs = published === undefined ? undefined : Math.max(0, Date.now() - published);
   if (handleMs > 0) await delay(handleMs);
   const id = delivery.messageId || null;
+  // Another program's may be as long as ids can be, or longer by the marks of what is no text in it.
+  const fitting = id && new TextEncoder().encode(id).length <= MAX_ID ? id : null;
   const { submitted, name, category } = ticket;
   const reply: Reply = {
     ticket: id ?? "",
@@ -101,8 +106,8 @@ async function handleTicket(
     body: Buffer.from(JSON.stringify(reply)),
     properties: {
       contentType: "application/json",
-      messageId: `${id ?? crypto.randomUUID()}/reply`,
-      ...(id === null ? {} : { correlationId: id }),
+      messageId: `${fitting ?? crypto.randomUUID()}/reply`,
+      ...(fitting === null ? {} : { correlationId: fitting }),
       appId: "helpdesk_worker",
       headers: { "published-at": Date.now() },
     },

@@ -212,16 +212,18 @@ async function backtest(
   );
   let rejected = 0;
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });
-  for await (const row of reader.rows()) {
-    if (!("item" in row)) {
-      rejected++;
-      reportRejected(out, row);
-      continue;
-    }
-    for (const { time, channel, fahrenheit } of row.item.readings) {
-      const judge = judges.get(channel);
-      const id = `${run}/${row.row}/${channel}`;
-      if (judge) monitors.get(channel)?.judge(judge, id, { time, fahrenheit, run, row: row.row });
+  for await (const block of reader.blocks()) {
+    for (const row of block) {
+      if (!("item" in row)) {
+        rejected++;
+        reportRejected(out, row);
+        continue;
+      }
+      for (const { time, channel, fahrenheit } of row.item.readings) {
+        const judge = judges.get(channel);
+        const id = `${run}/${row.row}/${channel}`;
+        if (judge) monitors.get(channel)?.judge(judge, id, { time, fahrenheit, run, row: row.row });
+      }
     }
   }
   return rejected;

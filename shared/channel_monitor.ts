@@ -3,7 +3,7 @@
  * its alerts, and keeps account across restarts of the judging.
  */
 import type { Alert, ChannelRule } from "./alerts.ts";
-import type { Delivery } from "./dead_letters.ts";
+import type { Delivery, Message } from "./connection.ts";
 import {
   ChannelJudge,
   channelState,
@@ -13,7 +13,6 @@ import {
 } from "./episodes.ts";
 import { reasonOf } from "./errors.ts";
 import { decodeReading, placeOf } from "./messages.ts";
-import type { Message } from "./publisher.ts";
 import type { Keeper, Outcome } from "./stateful_consumer.ts";
 
 /** A summary lists so many episodes, the latest. */

@@ -1,43 +1,28 @@
 /**
- * The connections to the broker. The AMQP client reconnects them, to any of several nodes; this module says
- * when they are away, opens channels that are set up again after every loss, and turns the broker's refusals
- * into sentences.
+ * The connections to the broker. They come back when they are lost, to any of several nodes; this module says when they
+ * are away, opens channels that are set up again after every loss, and turns the broker's refusals into sentences.
  *
  * One connection publishes, another consumes: a broker that blocks publishers (memory or disk alarm) must
  * not stop acknowledgements.
  */
-import {
-  type AsyncMessage,
-  type Channel,
-  Connection as Client,
-  type Envelope,
-} from "rabbitmq-client";
-import { delay, unlessAborted } from "./abort.ts";
+import { delay } from "./abort.ts";
 import { type BrokerAddress, hostList, requireNetPermission } from "./broker_url.ts";
+import type { Channel, Delivery, Message, Properties } from "./connection/channel.ts";
+import { Link } from "./connection/link.ts";
 import { FailedError } from "./errors.ts";
-import { firstConnection } from "./first_connection.ts";
 import type { Output } from "./output.ts";
 import { codeOf, refusal } from "./refusals.ts";
 
-export type { AsyncMessage, Channel, Client };
-
-/** The properties of a message: what AMQP calls basic properties. */
-export type Properties = Omit<
-  Envelope,
-  "exchange" | "routingKey" | "mandatory" | "immediate" | "durable" | "deliveryMode"
->;
+export { NOT_KEPT } from "./connection/client.ts";
+export { kept } from "./connection/kept.ts";
+export { isNack, mayPass } from "./connection/channel.ts";
+export type { Channel, Delivery, Message, Properties };
 
 /** Wait before a channel is opened again, in milliseconds. */
 export const RETRY_MS = 200;
 
-/** Seconds; a frozen peer is noticed after about twice that. RabbitMQ advises 5 to 20. */
-const HEARTBEAT_S = 10;
-
 /** A broker that takes longer than this to set up a channel is slow enough to be told of, in milliseconds. */
 const SILENCE_MS = 10_000;
-
-/** How long a closing connection may take before it is dropped, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 3000;
 
 /** What a connection is for. */
 export type Role = "publish" | "consume";
@@ -55,7 +40,7 @@ export interface ConnectOptions {
 export class Connection implements AsyncDisposable {
   readonly #address: BrokerAddress;
   readonly #options: ConnectOptions;
-  readonly #clients = new Map<Role, Promise<Client>>();
+  readonly #links = new Map<Role, Promise<Link>>();
   readonly #away = new Set<Role>();
   #blocked = false;
   #silenceTold = false;
@@ -80,7 +65,7 @@ export class Connection implements AsyncDisposable {
     await requireNetPermission(address);
     const connection = new Connection(address, options);
     try {
-      await connection.#client(role);
+      await connection.#link(role);
     } catch (error) {
       await connection[Symbol.asyncDispose]();
       throw error;
@@ -110,18 +95,16 @@ export class Connection implements AsyncDisposable {
    * @throws {FailedError} If the broker refuses for good (403, 404, 406), or the connection was closed.
    */
   async channel(role: Role, setup: (channel: Channel) => Promise<void>): Promise<Channel> {
-    const client = await this.#client(role);
+    const link = await this.#link(role);
     while (true) {
       if (this.#closed.signal.aborted) throw new FailedError("The connection is closed");
       let channel: Channel | undefined;
       try {
-        channel = await client.acquire({ emitErrorsFromChannel: true });
-        // Every loss also ends in "close", and in the rejection of what was under way.
-        channel.on("error", () => {});
+        channel = await link.channel();
         await this.#noteSilence(setup(channel));
         return channel;
       } catch (error) {
-        channel?.close().catch(() => {});
+        channel?.close();
         const refused = refusal(error);
         if (refused) throw refused;
       }
@@ -185,52 +168,29 @@ export class Connection implements AsyncDisposable {
   /** Closes what is open; a broker that doesn't answer is given 3 s. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort();
-    await Promise.all([...this.#clients.values()].map(async (opening) => {
-      const client = await opening.catch(() => undefined);
-      if (!client) return;
-      const patience = new AbortController();
-      const timer = setTimeout(() => patience.abort(), CLOSE_TIMEOUT_MS);
-      await unlessAborted(client.close().catch(() => {}), patience.signal);
-      clearTimeout(timer);
-      // A destroyed client never ends its close(): don't wait for that.
-      client.unsafeDestroy();
+    await Promise.all([...this.#links.values()].map(async (opening) => {
+      await (await opening.catch(() => undefined))?.close();
     }));
   }
 
-  #client(role: Role): Promise<Client> {
-    let client = this.#clients.get(role);
-    if (!client) this.#clients.set(role, client = this.#connect(role));
-    return client;
+  #link(role: Role): Promise<Link> {
+    let link = this.#links.get(role);
+    if (!link) this.#links.set(role, link = this.#connect(role));
+    return link;
   }
 
-  async #connect(role: Role): Promise<Client> {
-    const { hosts, username, password, vhost, tls, certificates } = this.#address;
+  #connect(role: Role): Promise<Link> {
     const { out, signal, name } = this.#options;
-    const [first] = hosts;
-    const client = new Client({
-      hostname: first?.hostname ?? "localhost",
-      port: first?.port ?? 5672,
-      ...(hosts.length > 1 ? { hosts: hostList(this.#address).split(",") } : {}),
-      username,
-      password,
-      vhost,
-      // The client hands these on to node:tls, at every new connection; `ca` replaces Deno's own.
-      tls: tls && certificates ? { ...certificates } : tls,
-      // A reply, its confirm and the acknowledgement are small and wait for each other: Nagle makes each wait 40 ms.
-      noDelay: true,
-      heartbeat: HEARTBEAT_S,
-      retryLow: RETRY_MS,
-      retryHigh: 1000,
-      connectionName: `${name} (${role})`,
+    return Link.open(this.#address, `${name} (${role})`, {
+      out,
+      signal,
+      listener: {
+        onLost: () => this.#lost(role),
+        onRestored: () => this.#restored(role),
+        onRefused: (why) => out.error(`${why.message}. Trying again until it doesn't`),
+        onBlocked: (reason) => this.#setBlocked(role, reason),
+      },
     });
-    let connected = false;
-    client.on("error", () => connected && this.#lost(role));
-    client.on("connection", () => connected && this.#restored(role));
-    client.on("connection.blocked", (reason: string) => this.#setBlocked(role, reason));
-    client.on("connection.unblocked", () => this.#setBlocked(role));
-    await firstConnection(client, this.#address, { out, signal });
-    connected = true;
-    return client;
   }
 
   /** Says once that the broker, which is there, doesn't answer what it is asked. */

@@ -3,8 +3,8 @@
  * after every loss the queue is declared and subscribed to again.
  */
 import { delay, STOP_MS, unlessAborted } from "./abort.ts";
-import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
-import { deadLetter, type Delivery } from "./dead_letters.ts";
+import { type Channel, type Connection, type Delivery, RETRY_MS } from "./connection.ts";
+import { deadLetter } from "./dead_letters.ts";
 import { Inbox } from "./inbox.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Queue } from "./topology.ts";
@@ -75,7 +75,8 @@ export async function consume(
     };
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
-    consumer.channel.once("close", () => signal.aborted && abandoned.abort());
+    const { closed } = consumer.channel;
+    closed.addEventListener("abort", () => signal.aborted && abandoned.abort());
     if (!ready) options.onReady?.();
     ready = true;
     onActivity?.(false);
@@ -96,7 +97,7 @@ export async function consume(
       clearInterval(patience);
       consumer.acks.flush();
       // Not awaited: a frozen broker would hold us; the connection waits for it when it closes.
-      consumer.channel.close().catch(() => {});
+      consumer.channel.close();
     }
     onActivity?.(true);
     await delay(RETRY_MS, signal);
@@ -135,9 +136,7 @@ class Acks {
   flush(): void {
     const deliveryTag = this.#upTo;
     this.#upTo = undefined;
-    // On a lost channel nothing can be acknowledged: the broker delivers the message again.
-    if (deliveryTag === undefined || !this.#channel.active) return;
-    this.#channel.basicAck({ deliveryTag, multiple: true });
+    if (deliveryTag !== undefined) this.#channel.basicAck({ deliveryTag, multiple: true });
   }
 }
 
@@ -150,15 +149,13 @@ async function subscribe(
   let consumerTag = "";
   const channel = await connection.channel("consume", async (channel) => {
     await channel.queueDeclare(queue);
-    await channel.basicQos({ prefetchCount: options.prefetch });
-    channel.once("close", () => inbox.end());
-    // The broker cancels when the queue is deleted: declare and subscribe again.
-    channel.once("basic.cancel", () => inbox.end());
-    const consumer = await channel.basicConsume(
+    await channel.basicQos(options.prefetch);
+    consumerTag = await channel.basicConsume(
       { queue: queue.queue },
       (delivery) => inbox.put(delivery),
+      // The broker cancels when the queue is deleted: declare and subscribe again.
+      () => inbox.end(),
     );
-    consumerTag = consumer.consumerTag;
   });
   return { channel, consumerTag, acks: new Acks(channel, options.prefetch) };
 }
@@ -167,8 +164,8 @@ async function subscribe(
 async function withdraw({ channel, consumerTag }: Consumer, inbox: Inbox): Promise<void> {
   inbox.end();
   try {
-    await channel.basicCancel({ consumerTag });
-    for (const { deliveryTag } of inbox.end()) channel.basicNack({ deliveryTag, requeue: true });
+    await channel.basicCancel(consumerTag);
+    for (const delivery of inbox.end()) channel.giveBack(delivery);
   } catch {
     // The channel is gone, and with it the deliveries: the broker has them back.
   }
@@ -181,15 +178,12 @@ async function settle(
   verdict: Verdict,
   { dead, deadQueue, onDead }: ConsumeOptions,
 ): Promise<void> {
-  const { deliveryTag } = delivery;
   if (typeof verdict === "object") {
     const letter = deadLetter(delivery, queue, verdict.dead);
     await dead.publish(deadQueue ? { ...letter, queue: deadQueue.queue } : letter);
     onDead?.(delivery, verdict.dead);
   }
-  // On a lost channel nothing can be acknowledged or given back: the broker delivers the message again.
-  if (!channel.active) return;
-  if (verdict !== "back") return acks.add(deliveryTag);
+  if (verdict !== "back") return acks.add(delivery.deliveryTag);
   acks.flush();
-  channel.basicNack({ deliveryTag, requeue: true });
+  channel.giveBack(delivery);
 }

@@ -95,11 +95,11 @@ export class RowReader<T> {
   }
 
   /**
-   * All rows in order. A loop ends after a pass in which every row was malformed.
+   * All rows in order, in blocks as they are read. A loop ends after a pass in which every row was malformed.
    *
    * @throws {UsageError} If the file can't be read, is empty, or its header lacks a column.
    */
-  async *rows(): AsyncGenerator<Row<T>> {
+  async *blocks(): AsyncGenerator<Row<T>[]> {
     const { skip, loop, run, signal } = this.#options;
     for (let pass = 1, good = true; good && (pass === 1 || loop); pass++) {
       good = false;
@@ -109,10 +109,9 @@ export class RowReader<T> {
           const next = await unlessAborted(blocks.next(), signal);
           if (!next) return;
           if (next.done) break;
-          for (const row of next.value) {
-            good ||= "item" in row;
-            if (pass > 1 || row.row > skip) yield row;
-          }
+          good ||= next.value.some((row) => "item" in row);
+          const rows = pass > 1 ? next.value : next.value.filter(({ row }) => row > skip);
+          if (rows.length > 0) yield rows;
         }
       } finally {
         // A read of silent standard input may never end.
@@ -127,24 +126,25 @@ export class RowReader<T> {
     const timeIndex = Object.keys(columns ?? {}).indexOf(timeColumn ?? "");
     const records = readCsv(await this.#bytes(), { rectangular: columns !== undefined, delimiter });
     let pick: ((cells: string[]) => string[]) | undefined = columns ? undefined : (cells) => cells;
-    let row = 0;
+    let count = 0;
     for await (const block of records) {
       const [header, ...rest] = block;
       if (!header) continue;
       const body = pick ? block : rest;
       const picked = pick ??= picker(header, columns ?? {}, mapping);
       yield body.map((record) => {
-        const place = { run, row: ++row, line: record.line };
-        if ("reason" in record) return { ...place, reason: record.reason, text: record.text };
+        const row = ++count;
+        const { line, text } = record;
+        if ("reason" in record) return { run, row, line, reason: record.reason, text };
         try {
           const cells = picked(record.cells);
-          return { ...place, item: parse(cells), recorded: cells[timeIndex] ?? "" };
+          return { run, row, line, item: parse(cells), recorded: cells[timeIndex] ?? "" };
         } catch (error) {
-          return { ...place, reason: reasonOf(error), text: record.text };
+          return { run, row, line, reason: reasonOf(error), text };
         }
       });
     }
-    if (row > 0) return;
+    if (count > 0) return;
     throw new UsageError(
       pick && columns ? `${this.#what} has a header but no rows` : `${this.#what} is empty`,
     );

@@ -1,5 +1,5 @@
 /** Deliveries that wait for their handler. */
-import type { Delivery } from "./dead_letters.ts";
+import type { Delivery } from "./connection.ts";
 
 export class Inbox {
   #waiting: Delivery[] = [];

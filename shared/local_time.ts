@@ -76,7 +76,8 @@ function hourOfDay(hour: number, half: string | undefined): number {
 
 /** Writes a recorded time as `2021-05-22T12:34:10`, with milliseconds only where there are some. */
 export function formatLocalTime(time: number): string {
-  return new Date(time).toISOString().replace(/(\.000)?Z$/, "");
+  const text = new Date(time).toISOString();
+  return text.slice(0, text.endsWith(".000Z") ? -".000Z".length : -"Z".length);
 }
 
 /** A moment by this machine's clock, to the second, as recorded times are written. */

@@ -4,7 +4,7 @@
  * Ours are JSON. A consumer also takes the plain text of older programs, which comes without a content type.
  */
 import { z } from "zod";
-import { bytesOf, type Delivery } from "./dead_letters.ts";
+import type { Delivery } from "./connection.ts";
 import { type Alert, type Channel, CHANNELS } from "./alerts.ts";
 import type { QueueNames } from "./queue_names.ts";
 import { formatClassTime, formatLocalTime, parseLocalTime } from "./local_time.ts";
@@ -42,15 +42,23 @@ export const CATEGORIES = {
 } as const;
 
 /** When a message was published, in ms since 1970; `undefined` if it doesn't say. */
-export function publishedAt({ headers }: Delivery): number | undefined {
-  const time: unknown = headers?.["published-at"];
-  return typeof time === "number" && Number.isFinite(time) ? time : undefined;
+export function publishedAt(delivery: Delivery): number | undefined {
+  return numberIn(delivery, "published-at");
 }
+
+/** The number in a header; `undefined` where there is none, or anything else. */
+export function numberIn({ headers }: Delivery, name: string): number | undefined {
+  const value = headers?.[name];
+  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
+}
+
+/** The reply repeats it. */
+const MAX_NAME = 1000;
 
 /** A help-desk ticket: who asked when for what. */
 export const Ticket = z.object({
   submitted: recordedTime,
-  name: z.string().trim().min(1, "the name is empty"),
+  name: z.string().trim().min(1, "the name is empty").max(MAX_NAME, "the name is too long"),
   category: z.enum(["A", "B", "C", "D", "E"], "the category must be A, B, C, D or E"),
 });
 export type Ticket = z.infer<typeof Ticket>;
@@ -69,11 +77,13 @@ export type Reply = z.infer<typeof Reply>;
 /** °F that a thermometer can show: from absolute zero to far beyond any fire. */
 const Fahrenheit = z.number().min(-460).max(10_000);
 
+const Measured = z.object({ fahrenheit: Fahrenheit });
+
 /** One temperature of one channel. */
 export const Reading = z.object({
   time: recordedTime,
   channel: z.enum(CHANNELS),
-  fahrenheit: Fahrenheit,
+  ...Measured.shape,
 });
 export type Reading = z.infer<typeof Reading>;
 
@@ -220,8 +230,13 @@ export function decodeAlert(delivery: Delivery): Alert {
   );
 }
 
+/** @throws {RangeError} If the text is no temperature. */
+export function readFahrenheit(text: string): number {
+  return check(Measured, { fahrenheit: parseFahrenheit(text) }).fahrenheit;
+}
+
 /** @throws {RangeError} If the text is no decimal number. */
-export function parseFahrenheit(text: string): number {
+function parseFahrenheit(text: string): number {
   const trimmed = text.trim();
   if (!/^[+-]?(\d+\.?\d*|\.\d+)$/.test(trimmed)) {
     throw new RangeError(`unreadable temperature ${JSON.stringify(trimmed.slice(0, 40))}`);
@@ -229,10 +244,14 @@ export function parseFahrenheit(text: string): number {
   return Number(trimmed);
 }
 
+/** Alerts' ids begin with the run, and must fit into a message id: a run of more bytes isn't ours. */
+const MAX_RUN = 200;
+
 /** Run and row of a message id `<run>/<row>[/<channel>]`; nothing for the ids of other programs. */
 export function placeOf(messageId: string | undefined): { run?: string; row?: number } {
   const [, run, row] = /^(.+?)\/(\d{1,15})(?:\/[^/]+)?$/.exec(messageId ?? "") ?? [];
-  return run === undefined || row === undefined ? {} : { run, row: Number(row) };
+  if (run === undefined || row === undefined || Buffer.byteLength(run) > MAX_RUN) return {};
+  return { run, row: Number(row) };
 }
 
 /** The message of a task: its text, as the text format without a content type like the tutorials' programs. */
@@ -252,10 +271,7 @@ export function decodeTask(delivery: Delivery): string {
 
 /** The JSON of a body; `fromText` reads what came without saying that it is JSON. */
 function decode(delivery: Delivery, fromText: (text: string) => unknown): unknown {
-  const { body, contentType } = delivery;
-  const isJson = contentType?.startsWith("application/json") ?? false;
-  // The client has parsed JSON, unless something about it was unusual.
-  if (isJson && !Buffer.isBuffer(body)) return body;
+  const isJson = delivery.contentType?.startsWith("application/json") ?? false;
   const text = textOf(delivery);
   if (!isJson && !text.trimStart().startsWith("{")) return fromText(text);
   try {
@@ -265,13 +281,11 @@ function decode(delivery: Delivery, fromText: (text: string) => unknown): unknow
   }
 }
 
-function textOf(delivery: Delivery): string {
-  // The client has decoded text/plain already, with a mark for each byte that it could not.
-  if (typeof delivery.body === "string" && delivery.body.includes("\ufffd")) {
-    throw new RangeError("the body is not UTF-8 text");
-  }
+const UTF_8 = new TextDecoder("utf-8", { fatal: true });
+
+function textOf({ body }: Delivery): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytesOf(delivery));
+    return UTF_8.decode(body);
   } catch {
     throw new RangeError("the body is not UTF-8 text");
   }

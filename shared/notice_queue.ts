@@ -9,7 +9,7 @@
 import { delay } from "./abort.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Verdict } from "./consumer.ts";
-import type { Delivery } from "./dead_letters.ts";
+import type { Delivery } from "./connection.ts";
 import { reasonOf } from "./errors.ts";
 import { type NoticeSender, Refused, Unavailable } from "./notice_sender.ts";
 import { decodeNotice, type Notice } from "./notices.ts";

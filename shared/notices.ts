@@ -7,10 +7,9 @@
 import { createHash } from "node:crypto";
 import { type Alert, hundredths, type Rule, ruleFor } from "./alerts.ts";
 import { alertText, CHANNEL_NAMES, lastedText } from "./alert_text.ts";
-import { type Delivery } from "./dead_letters.ts";
-import { decodeAlert } from "./messages.ts";
+import { decodeAlert, numberIn } from "./messages.ts";
 import { counted } from "./output.ts";
-import type { Message } from "./publisher.ts";
+import type { Delivery, Message } from "./connection.ts";
 import { type NoticeKind, noticeQueue } from "./topology.ts";
 
 /** An alert to tell of. */
@@ -56,8 +55,8 @@ const RULE_NAMES: Record<Rule, string> = {
 export function decodeNotice(delivery: Delivery): Notice {
   const alert = decodeAlert(delivery);
   const header = (name: string) => {
-    const value = Number(delivery.headers?.[name]);
-    return value > 0 && Number.isFinite(value) ? value : undefined;
+    const value = numberIn(delivery, name) ?? 0;
+    return value > 0 ? value : undefined;
   };
   return {
     key: `${alert.id}/${alert.state}`,

@@ -8,7 +8,7 @@ import { Backlog } from "./backlog.ts";
 import type { BrokerAddress } from "./broker_url.ts";
 import { Connection } from "./connection.ts";
 import { consume, type Verdict } from "./consumer.ts";
-import type { Delivery } from "./dead_letters.ts";
+import type { Delivery } from "./connection.ts";
 import { reasonOf } from "./errors.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import { NoticeQueue, REMEMBERED_KEYS } from "./notice_queue.ts";

@@ -50,6 +50,11 @@ export class Output {
     if (options.log === true) this.#log = new LogFile(options);
   }
 
+  /** Whether an event without a line for people reaches anybody. */
+  get hearsEvents(): boolean {
+    return (this.json && !this.quiet) || this.#log !== undefined;
+  }
+
   /**
    * A result.
    *

@@ -8,9 +8,16 @@
  * duplicate. Seen with a queue that is full and rejects, which none of ours does.
  */
 import { delay, STOP_MS, unlessAborted } from "./abort.ts";
-import { type Channel, type Connection, type Properties, RETRY_MS } from "./connection.ts";
-import { FailedError } from "./errors.ts";
-import { codeOf, refusal } from "./refusals.ts";
+import {
+  type Channel,
+  type Connection,
+  isNack,
+  mayPass,
+  type Message,
+  RETRY_MS,
+} from "./connection.ts";
+import { FailedError, reasonOf } from "./errors.ts";
+import { refusal } from "./refusals.ts";
 import type { Queue } from "./topology.ts";
 
 /** Enough in flight for the broker's full rate; more only costs memory (measured: 300 to 500). */
@@ -28,15 +35,6 @@ const MAX_RETRY_MS = 5000;
 /** How a message ended: on a queue, or sent back because its queue is missing. */
 export type Outcome = "confirmed" | "returned";
 
-/** A message for a queue, through the default exchange: persistent and mandatory. */
-export interface Message {
-  readonly queue: string;
-  /** A Buffer, because the client sends anything else as JSON of its own. */
-  readonly body: Buffer;
-  /** `contentType`, `messageId`, `headers` and so on, as the client names them. */
-  readonly properties: Properties;
-}
-
 export interface PublisherOptions {
   /**
    * What a returned message means: it failed, or the queue is to be declared and the message sent again.
@@ -45,10 +43,12 @@ export interface PublisherOptions {
   returned?: "fail" | "declare";
 }
 
+/** Called once with what became of a message, or with the error because of which nobody knows. */
+export type Settled = (outcome: Outcome | undefined, error?: unknown) => void;
+
 interface Unconfirmed {
   readonly message: Message;
-  readonly settle: (outcome: Outcome) => void;
-  readonly fail: (error: unknown) => void;
+  readonly settled: Settled;
   /** The last that it was sent on. */
   channel: Channel | undefined;
   sentAt: number;
@@ -64,8 +64,6 @@ export class Publisher implements Disposable {
   readonly #onReturn: "fail" | "declare";
   /** In the order of publishing. */
   readonly #unconfirmed = new Set<Unconfirmed>();
-  #confirmed: { entry: Unconfirmed; channel: Channel }[] = [];
-  #judging = false;
   #channel: Channel | undefined;
   #renewing = false;
   /** How often in a row the broker has nacked or returned something. */
@@ -74,6 +72,7 @@ export class Publisher implements Disposable {
   #failure: unknown;
   readonly #closed = new AbortController();
   #wakeUps: (() => void)[] = [];
+  #waking = false;
   readonly #timer: ReturnType<typeof setInterval>;
 
   private constructor(connection: Connection, queues: readonly Queue[], options: PublisherOptions) {
@@ -127,21 +126,25 @@ export class Publisher implements Disposable {
    * @throws {FailedError} If the broker refuses for good, or the publisher is closed before the confirm.
    */
   publish(message: Message): Promise<Outcome> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    return new Promise((settle, fail) => {
-      const since = performance.now();
-      const entry = {
-        message,
-        settle,
-        fail,
-        channel: undefined,
-        sentAt: 0,
-        returned: false,
-        since,
-      };
-      this.#unconfirmed.add(entry);
-      this.#send(entry);
-    });
+    return new Promise((resolve, reject) =>
+      this.send(message, (outcome, error) => outcome ? resolve(outcome) : reject(error))
+    );
+  }
+
+  /** The same for many messages: it makes no promise of its own. */
+  send(message: Message, settled: Settled): void {
+    if (this.#failure !== undefined) return settled(undefined, this.#failure);
+    const now = performance.now();
+    const entry = {
+      message,
+      settled,
+      channel: undefined,
+      sentAt: now,
+      returned: false,
+      since: now,
+    };
+    this.#unconfirmed.add(entry);
+    this.#transmit(entry, now);
   }
 
   /** Waits until fewer than {@link MAX_UNCONFIRMED} messages are unconfirmed; `signal` ends the wait. */
@@ -160,78 +163,53 @@ export class Publisher implements Disposable {
     this.#closed.abort();
     clearInterval(this.#timer);
     this.#abandon(new FailedError("The publisher was closed before the broker confirmed"));
-    this.#channel?.close().catch(() => {});
+    this.#channel?.close();
   }
 
   #open(): Promise<Channel> {
     return this.#connection.channel("publish", async (channel) => {
       for (const queue of this.#queues) await channel.queueDeclare(queue);
       await channel.confirmSelect();
-      channel.on(
-        "basic.return",
-        (message) => this.#onReturned(channel, message.messageId, message.routingKey),
-      );
-      // Why the broker has closed it comes a little later, with what it rejects.
-      channel.once("close", () =>
-        setImmediate(() => {
-          if (this.#channel === channel) this.#renew();
-        }));
+      channel.onReturn = ({ messageId, routingKey }) =>
+        this.#onReturned(channel, messageId, routingKey);
+      channel.closed.addEventListener("abort", () => {
+        if (this.#channel === channel) this.#renew(undefined, channel.closed.reason);
+      });
     });
   }
 
-  #send(entry: Unconfirmed): void {
+  #transmit(entry: Unconfirmed, now: number): void {
     const channel = this.#channel;
     // Without a channel the renewal sends everything that is unconfirmed, this included.
     if (!channel) return;
-    const { queue, body, properties } = entry.message;
     entry.channel = channel;
-    entry.sentAt = performance.now();
+    entry.sentAt = now;
     entry.returned = false;
-    channel.basicPublish(
-      { ...properties, routingKey: queue, mandatory: true, durable: true },
-      body,
-    ).then(
+    channel.publish(entry.message).then(
       () => this.#onConfirmed(entry, channel),
-      (error) => {
-        if (channel !== this.#channel) return;
-        // Else the channel is lost, with all that it carried.
-        this.#renew(codeOf(error) === "NACK" ? entry : undefined, error);
-      },
+      (error) => this.#onFailed(entry, channel, error),
     );
   }
 
-  /**
-   * The return comes before the confirm, but the client tells of it by a later `setImmediate`: each entry is
-   * judged in one that was asked for after its confirm.
-   */
   #onConfirmed(entry: Unconfirmed, channel: Channel): void {
-    this.#confirmed.push({ entry, channel });
-    this.#judgeSoon();
+    // Sent again meanwhile, it waits for that confirm.
+    if (entry.channel !== channel) return;
+    if (entry.returned && this.#onReturn === "declare") return this.#renew(entry);
+    if (!this.#unconfirmed.delete(entry)) return;
+    this.#tries = 0;
+    if (this.#unconfirmed.size === 0) this.#told = false;
+    entry.settled(entry.returned ? "returned" : "confirmed");
+    this.#wakeSoon();
   }
 
-  #judgeSoon(): void {
-    if (this.#judging) return;
-    this.#judging = true;
-    const ripe = this.#confirmed;
-    this.#confirmed = [];
-    setImmediate(() => {
-      this.#judging = false;
-      for (const { entry, channel } of ripe) {
-        // Sent again meanwhile, it waits for that confirm.
-        if (entry.channel === channel) this.#judge(entry);
-      }
-      this.#wake();
-      if (this.#confirmed.length > 0) this.#judgeSoon();
-    });
-  }
-
-  #judge(entry: Unconfirmed): void {
-    if (entry.returned && this.#onReturn === "declare") this.#renew(entry);
-    else if (this.#unconfirmed.delete(entry)) {
-      this.#tries = 0;
-      if (this.#unconfirmed.size === 0) this.#told = false;
-      entry.settle(entry.returned ? "returned" : "confirmed");
-    }
+  #onFailed(entry: Unconfirmed, channel: Channel, error: unknown): void {
+    if (channel !== this.#channel) return;
+    if (isNack(error)) return this.#renew(entry);
+    // A channel that is lost tells of itself, with all that it carried.
+    if (mayPass(error) || !this.#unconfirmed.delete(entry)) return;
+    const why = `A message for ${entry.message.queue} can't be written: ${reasonOf(error)}`;
+    entry.settled(undefined, new FailedError(why, { cause: error }));
+    this.#wakeSoon();
   }
 
   #onReturned(channel: Channel, messageId: string | undefined, queue: string): void {
@@ -261,14 +239,15 @@ export class Publisher implements Disposable {
       // What else it carried may still be confirmed on it: a nack overtakes the confirms of messages before it.
       const longer = 2 ** Math.max(0, this.#tries - QUICK_TRIES);
       await delay(Math.min(RETRY_MS * longer, MAX_RETRY_MS), this.#closed.signal);
-      channel?.close().catch(() => {});
+      channel?.close();
       if (this.#closed.signal.aborted) return;
       channel = await this.#open();
     } while (!channel.active);
-    if (this.#closed.signal.aborted) return void channel.close().catch(() => {});
+    if (this.#closed.signal.aborted) return void channel.close();
     this.#channel = channel;
     this.#renewing = false;
-    for (const entry of this.#unconfirmed) this.#send(entry);
+    const now = performance.now();
+    for (const entry of this.#unconfirmed) this.#transmit(entry, now);
   }
 
   #tell(queue: string): void {
@@ -282,8 +261,9 @@ export class Publisher implements Disposable {
 
   #abandon(error: unknown): void {
     this.#failure ??= error;
-    for (const entry of this.#unconfirmed) entry.fail(error);
+    const given = [...this.#unconfirmed];
     this.#unconfirmed.clear();
+    for (const { settled } of given) settled(undefined, error);
     this.#wake();
   }
 
@@ -300,6 +280,16 @@ export class Publisher implements Disposable {
     while (this.#unconfirmed.size >= count && this.#failure === undefined && !signal.aborted) {
       await unlessAborted(new Promise<void>((wake) => this.#wakeUps.push(wake)), signal);
     }
+  }
+
+  /** At the end of the turn: confirms come in bunches. */
+  #wakeSoon(): void {
+    if (this.#waking || this.#wakeUps.length === 0) return;
+    this.#waking = true;
+    setImmediate(() => {
+      this.#waking = false;
+      this.#wake();
+    });
   }
 
   #wake(): void {

@@ -1,9 +1,10 @@
 /** What the broker refuses for good, and what only has to wait: the client's errors as sentences. */
 import { FailedError, reasonOf } from "./errors.ts";
 
-/** The client's code of an error, such as `NOT_FOUND`. */
+/** The broker's code of an error, such as `NOT_FOUND`, or the system's, such as `ECONNREFUSED`. */
 export function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
+  if (error instanceof Error && "code" in error) return String(error.code);
+  return /closed: ([A-Z_]+)/.exec(reasonOf(error))?.[1] ?? "";
 }
 
 /** Whether user or vhost are refused: trying again won't help. */
@@ -13,11 +14,9 @@ export function loginRefused(error: unknown): boolean {
 
 /** An error of the client in words. */
 export function describe(error: unknown): string {
-  const text = reasonOf(error).replace(
-    /^(undefined|(Connection|Channel|Queue|Basic)[A-Za-z]*): /,
-    "",
-  );
-  return codeOf(error) === "ECONNREFUSED" ? "connection refused" : text || codeOf(error);
+  if (codeOf(error) === "ECONNREFUSED") return "connection refused";
+  return reasonOf(error).replace(/^(channel \d+|connection) closed: (.*) \(\d+\)$/s, "$2") ||
+    codeOf(error);
 }
 
 /**
@@ -27,16 +26,14 @@ export function describe(error: unknown): string {
  */
 export function refusal(error: unknown): FailedError | undefined {
   if (error instanceof FailedError) return error;
-  const text = reasonOf(error);
+  const text = describe(error);
   const code = codeOf(error);
   if (code === "PRECONDITION_FAILED") {
     return new FailedError(explainMismatch(text), { cause: error });
   }
   const final = ["ACCESS_REFUSED", "NOT_FOUND", "RESOURCE_LOCKED"].includes(code) &&
     !/down or inaccessible/.test(text);
-  return final
-    ? new FailedError(`RabbitMQ refuses: ${describe(error)}`, { cause: error })
-    : undefined;
+  return final ? new FailedError(`RabbitMQ refuses: ${text}`, { cause: error }) : undefined;
 }
 
 /** Arguments that only quorum queues get here: one of them missing or too many means the other type. */

@@ -58,9 +58,9 @@ export async function replay<T, K extends string>(
   const pace = paceOf(values, stream);
   const run = values.run ?? crypto.randomUUID().slice(0, 8);
   const reader = new RowReader(stream, { ...values, run, task: stream.task, signal });
-  const rows = reader.rows();
+  const blocks = reader.blocks();
   // A bad file is reported before anything is connected; standard input may take its time.
-  const first = values.file === "-" ? undefined : await rows.next();
+  const first = values.file === "-" ? undefined : await blocks.next();
 
   await using stack = new AsyncDisposableStack();
   const broker = values.dryRun ? undefined : await connect(script, stream, stack);
@@ -88,31 +88,33 @@ export async function replay<T, K extends string>(
     },
   });
 
-  const schedule = new Schedule(pace, CLOCK.now());
+  let now = CLOCK.now();
+  const schedule = new Schedule(pace, now);
   let pass = run;
-  let purged = !values.purge;
-  const play = async (row: Row<T>): Promise<boolean> => {
-    // Not before the file has shown that it is one.
-    if (!purged) await broker?.purge();
-    purged = true;
-    if (row.run !== pass) schedule.nextPass();
-    pass = row.run;
-    if ("item" in row) {
-      const due = schedule.due("speed" in pace ? parseInstant(row.recorded) : undefined);
-      // Each await that waits for nothing costs a fast replay some percent of its rows.
-      if (due > CLOCK.now()) await waitUntil(due, CLOCK, signal);
-      if (publisher?.isFull) await publisher.room(signal);
-      if (signal.aborted || sender.refused !== undefined) return false;
-      sender.send({ run: row.run, row: row.row }, row.item);
-    } else {
-      sender.reject(row);
-      if (values.strict) return false;
+  /** Whether there is more to come. No await and no look at the clock for a row that is due anyway. */
+  const play = async (rows: readonly Row<T>[]): Promise<boolean> => {
+    for (const row of rows) {
+      if (row.run !== pass) schedule.nextPass();
+      pass = row.run;
+      if ("item" in row) {
+        const due = schedule.due("speed" in pace ? parseInstant(row.recorded) : undefined);
+        if (due > now && due > (now = CLOCK.now())) await waitUntil(due, CLOCK, signal);
+        if (publisher?.isFull) await publisher.room(signal);
+        if (signal.aborted || sender.refused !== undefined) return false;
+        sender.send(row, row.item);
+      } else {
+        sender.reject(row);
+        if (values.strict) return false;
+      }
+      if (sender.tally.rows === values.limit) return false;
     }
-    return sender.tally.rows !== values.limit;
+    return true;
   };
-  if (!first || (!first.done && await play(first.value))) {
-    for await (const row of rows) if (!await play(row)) break;
-  }
+  let next = first ?? await blocks.next();
+  // Not before the file has shown that it is one.
+  if (values.purge && !next.done) await broker?.purge();
+  while (!next.done && await play(next.value)) next = await blocks.next();
+  await blocks.return(undefined);
   await publisher?.drained(signal);
   bar?.[Symbol.dispose]();
   return sender.finish(signal.aborted || (values.strict && sender.tally.rejected > 0));

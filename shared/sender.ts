@@ -5,7 +5,8 @@
 import { type RejectedRow, reportRejected } from "./csv_replay.ts";
 import { reasonOf } from "./errors.ts";
 import { counted, inert, type Output } from "./output.ts";
-import type { Message, Publisher } from "./publisher.ts";
+import type { Message } from "./connection.ts";
+import type { Publisher } from "./publisher.ts";
 import type { Stream } from "./replay.ts";
 import { type Place, Tally } from "./tally.ts";
 import type { Announcer } from "./watch.ts";
@@ -40,26 +41,21 @@ export class Sender<T> {
   }
 
   /** Sends all messages of a row; what becomes of them is counted as the broker tells. */
-  send(row: Place, item: T): void {
+  send(place: Place, item: T): void {
     const { stream, publisher } = this.#options;
-    const messages = this.#options.messages(item).map((outgoing) =>
-      toMessage(outgoing, row, stream.script)
-    );
-    const key = this.tally.take(row, messages.length, publisher !== undefined);
-    for (const message of messages) {
-      if (publisher) {
-        publisher.publish(message).then(
-          (outcome) => this.#settle(key, row, item, message, outcome === "confirmed"),
-          (error) => {
-            this.refused ??= error;
-            this.#settle(key, row, item, message, false);
-          },
-        );
-      } else {
-        this.#published(row, message);
+    const messages = this.#options.messages(item);
+    const key = this.tally.take(place, messages.length, publisher !== undefined);
+    for (const outgoing of messages) {
+      const message = toMessage(outgoing, place, stream.script);
+      if (!publisher) this.#published(place, message);
+      else {
+        publisher.send(message, (outcome, error) => {
+          if (!outcome) this.refused ??= error;
+          this.#settle(key, place, item, message, outcome === "confirmed");
+        });
       }
     }
-    if (!publisher || messages.length === 0) this.#done(row, item);
+    if (!publisher || messages.length === 0) this.#done(place, item);
   }
 
   /** Reports a malformed row. */
@@ -115,13 +111,14 @@ export class Sender<T> {
 
   #published({ row }: Place, { queue, body, properties }: Message): void {
     const { out, publisher } = this.#options;
+    if (publisher && !out.hearsEvents) return;
     const event = { event: "published", row, queue, id: properties.messageId };
-    if (publisher) return out.event(event, undefined, () => ({ body: body.toString() }));
+    const text = () => textOf(body);
+    if (publisher) return out.event(event, undefined, () => ({ body: text() }));
     // A dry run is there to show them.
-    const text = body.toString();
     out.event(
-      { ...event, body: text },
-      () => `${String(row).padStart(6)}  ${queue}  ${inert(text)}`,
+      { ...event, body: text() },
+      () => `${String(row).padStart(6)}  ${queue}  ${inert(text())}`,
     );
   }
 
@@ -139,7 +136,8 @@ export class Sender<T> {
       out.line(() => `${String(place.row).padStart(6)}  ${inert(stream.line(item))}`);
     }
     announcer?.announce(stream.key, () => ({
-      ...place,
+      run: place.run,
+      row: place.row,
       item,
       totals: { rows, confirmed, rejected, failed },
     }));
@@ -149,14 +147,16 @@ export class Sender<T> {
 /** Gives a message its id and the properties that all have. */
 function toMessage(outgoing: Outgoing, { run, row }: Place, appId: string): Message {
   const { queue, channel, body, contentType } = outgoing;
+  const properties = {
+    messageId: channel === undefined ? `${run}/${row}` : `${run}/${row}/${channel}`,
+    appId,
+    headers: { "published-at": Date.now() },
+  };
   return {
     queue,
     body: Buffer.from(body),
-    properties: {
-      ...(contentType === undefined ? {} : { contentType }),
-      messageId: channel === undefined ? `${run}/${row}` : `${run}/${row}/${channel}`,
-      appId,
-      headers: { "published-at": Date.now() },
-    },
+    properties: contentType === undefined ? properties : { ...properties, contentType },
   };
 }
+
+const textOf = (body: Uint8Array) => new TextDecoder().decode(body);

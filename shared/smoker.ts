@@ -2,7 +2,7 @@
 import { CHANNELS } from "./alerts.ts";
 import type { Source } from "./csv_replay.ts";
 import { formatLocalTime, parseLocalTime } from "./local_time.ts";
-import { check, parseFahrenheit, Reading, type Temperatures } from "./messages.ts";
+import { readFahrenheit, type Temperatures } from "./messages.ts";
 
 export const TEMPERATURES: Source<Temperatures> = {
   columns: {
@@ -16,9 +16,7 @@ export const TEMPERATURES: Source<Temperatures> = {
     const time = formatLocalTime(parseLocalTime(recorded));
     const readings = CHANNELS.flatMap((channel, index) => {
       const cell = cells[index]?.trim() ?? "";
-      return cell === ""
-        ? []
-        : [check(Reading, { time, channel, fahrenheit: parseFahrenheit(cell) })];
+      return cell === "" ? [] : [{ time, channel, fahrenheit: readFahrenheit(cell) }];
     });
     return { time, readings };
   },

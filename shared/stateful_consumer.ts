@@ -8,12 +8,18 @@
  * lost its queue to another can't save an older state over the newer one.
  */
 import { delay, later, STOP_MS, unlessAborted } from "./abort.ts";
-import { type Channel, type Connection, RETRY_MS } from "./connection.ts";
-import { deadLetter, type Delivery } from "./dead_letters.ts";
+import {
+  type Channel,
+  type Connection,
+  type Delivery,
+  mayPass,
+  type Message,
+  RETRY_MS,
+} from "./connection.ts";
+import { deadLetter } from "./dead_letters.ts";
 import { FailedError } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
 import { refusal } from "./refusals.ts";
-import type { Message } from "./publisher.ts";
 import { deadQueue, type Queue } from "./topology.ts";
 
 /** What comes of a batch. */
@@ -90,7 +96,7 @@ export async function consumeWithState(
     } finally {
       signal.removeEventListener("abort", stop);
       options.onActivity(false);
-      channel.close().catch(() => {});
+      channel.close();
     }
     await delay(RETRY_MS, signal);
   }
@@ -160,13 +166,12 @@ async function subscribe(
         }
         ahead = (await channel.queueDeclare(queue)).consumerCount;
         await channel.confirmSelect();
-        await channel.basicQos({ prefetchCount: prefetch });
-        channel.once("close", () => inbox.end());
-        channel.once("basic.cancel", () => inbox.end());
-        await channel.basicConsume({ queue: queue.queue, exclusive }, (delivery) => {
+        await channel.basicQos(prefetch);
+        const take = (delivery: Delivery) => {
           options.onActivity(true);
           inbox.put(delivery);
-        });
+        };
+        await channel.basicConsume({ queue: queue.queue, exclusive }, take, () => inbox.end());
       });
       options.onReady(ahead);
       return channel;
@@ -198,7 +203,7 @@ async function loadState(
   const deadline = performance.now() + patienceMs;
   while (true) {
     const message = await connection.once("consume", (channel) => channel.basicGet(queue));
-    const found = message && { state: message.body as unknown };
+    const found = message && { state: parsed(message.body) };
     if (found || performance.now() >= deadline) return found;
     await delay(RETRY_MS / 4);
   }
@@ -208,24 +213,25 @@ async function loadState(
 async function publishAll(channel: Channel, messages: readonly Message[]): Promise<boolean> {
   if (messages.length === 0) return true;
   let returned = false;
-  const onReturn = () => void (returned = true);
-  channel.on("basic.return", onReturn);
+  channel.onReturn = () => returned = true;
   try {
-    await Promise.all(messages.map(({ queue, body, properties }) =>
-      channel.basicPublish(
-        { ...properties, routingKey: queue, mandatory: true, durable: true },
-        body,
-      )
-    ));
-    // The client tells of a return one turn after the confirm.
-    await new Promise((resolve) => setImmediate(resolve));
+    await Promise.all(messages.map((message) => channel.publish(message)));
     return !returned;
   } catch (error) {
     const refused = refusal(error);
     if (refused) throw refused;
+    if (!mayPass(error)) throw error;
     return false;
-  } finally {
-    channel.off("basic.return", onReturn);
+  }
+}
+
+/** What a saved state says; its text when it isn't JSON. */
+function parsed(body: Uint8Array): unknown {
+  const text = new TextDecoder().decode(body);
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }
 

@@ -6,7 +6,8 @@ export interface Place {
   readonly row: number;
 }
 
-interface OpenRow extends Place {
+interface OpenRow {
+  readonly place: Place;
   unconfirmed: number;
 }
 
@@ -24,11 +25,12 @@ export class Tally {
   readonly #open = new Map<number, OpenRow>();
   #sequence = 0;
   #firstFailed: { readonly sequence: number; readonly place: Place } | undefined;
-  #next: Place;
+  readonly #start: Place;
+  #last: Place | undefined;
 
   /** @param start The first row that could be replayed. */
   constructor(start: Place) {
-    this.#next = start;
+    this.#start = start;
   }
 
   /**
@@ -41,8 +43,8 @@ export class Tally {
     const key = this.#sequence++;
     this.rows++;
     this.published += messages;
-    this.#next = { run: place.run, row: place.row + 1 };
-    if (messages > 0 && awaited) this.#open.set(key, { ...place, unconfirmed: messages });
+    this.#last = place;
+    if (messages > 0 && awaited) this.#open.set(key, { place, unconfirmed: messages });
     return key;
   }
 
@@ -58,7 +60,7 @@ export class Tally {
     if (!confirmed) {
       this.failed++;
       if (row && !(this.#firstFailed && this.#firstFailed.sequence < key)) {
-        this.#firstFailed = { sequence: key, place: row };
+        this.#firstFailed = { sequence: key, place: row.place };
       }
       this.#open.delete(key);
       return false;
@@ -73,7 +75,8 @@ export class Tally {
   get next(): Place {
     const [first] = this.#open;
     const failed = this.#firstFailed;
-    if (first && !(failed && failed.sequence < first[0])) return first[1];
-    return failed?.place ?? this.#next;
+    if (first && !(failed && failed.sequence < first[0])) return first[1].place;
+    if (failed) return failed.place;
+    return this.#last ? { run: this.#last.run, row: this.#last.row + 1 } : this.#start;
   }
 }

@@ -55,7 +55,7 @@ export async function tlsRefusal(
 
 /** What it may mean that a connection is cut before the broker has said anything; it may also be starting. */
 export function hintAtTls(error: unknown, { tls, certificates }: BrokerAddress): string {
-  if (!["ECONNRESET", "CONN_CLOSE"].includes(codeOf(error))) return "";
+  if (codeOf(error) !== "ECONNRESET" && reasonOf(error) !== "Connection ended") return "";
   if (!tls) return "; if this is its port for TLS, write amqps://";
   return certificates?.cert === undefined
     ? "; it may want a client certificate, --cert and --key"

@@ -61,6 +61,8 @@ export class Announcer implements AsyncDisposable {
    */
   announce(key: string, body: Body, { always = false }: { always?: boolean } = {}): void {
     if (always) return this.#send(key, body);
+    // Then its end decides: no look at the clock for each that is left out.
+    if (this.#timer !== undefined) return void this.#left.set(key, body);
     const now = performance.now();
     const earned = (now - this.#counted) * PER_SECOND / 1000;
     this.#allowance = Math.min(BURST, this.#allowance + earned);
@@ -71,7 +73,7 @@ export class Announcer implements AsyncDisposable {
       return this.#send(key, body);
     }
     this.#left.set(key, body);
-    this.#timer ??= setTimeout(() => this.#sendLeft(), 1000 / PER_SECOND);
+    this.#timer = setTimeout(() => this.#sendLeft(), 1000 / PER_SECOND);
   }
 
   /**
@@ -96,7 +98,7 @@ export class Announcer implements AsyncDisposable {
       this.#send(key, () => ({ here: false, ...body() }));
     }
     this.#disabled = true;
-    if (this.#channel) await unlessAborted(this.#channel.close().catch(() => {}), patience);
+    if (this.#channel) await unlessAborted(this.#channel.close(), patience);
   }
 
   #sendLeft(): void {
@@ -114,16 +116,13 @@ export class Announcer implements AsyncDisposable {
     }
     // Announcements would pile up behind an alarm: better none than old ones.
     if (this.#connection.blocked) return;
-    this.#channel.basicPublish(
-      { exchange: WATCH_EXCHANGE, routingKey: key },
-      { ...this.#about, at: Date.now(), ...body() },
-    ).catch(() => {});
+    this.#channel.announce(WATCH_EXCHANGE, key, { ...this.#about, at: Date.now(), ...body() });
   }
 
   #open(): void {
     if (this.#opening || this.#disabled) return;
     this.#opening = this.#connection.channel("publish", declareExchange).then((channel) => {
-      if (this.#disabled) return void channel.close().catch(() => {});
+      if (this.#disabled) return void channel.close();
       this.#channel = channel;
       for (const { key, body } of this.#waiting.splice(0)) this.#send(key, body);
     }, (error) => {
@@ -155,28 +154,37 @@ export async function watch(
     const lost = Promise.withResolvers<void>();
     const channel = await unlessAborted(
       connection.channel("consume", async (channel) => {
-        channel.once("close", lost.resolve);
-        channel.once("basic.cancel", () => lost.resolve());
         await declareExchange(channel);
         for (const routingKey of STREAMS) {
           const { queue } = await channel.queueDeclare({
             exclusive: true,
             arguments: { "x-max-length": MAX_WAITING },
           });
-          await channel.queueBind({ queue, exchange: WATCH_EXCHANGE, routingKey });
-          const consumer = { queue, noAck: true };
-          await channel.basicConsume(consumer, ({ routingKey, body }) => hear(routingKey, body));
+          await channel.queueBind(queue, WATCH_EXCHANGE, routingKey);
+          await channel.basicConsume({ queue, noAck: true }, ({ routingKey, body }) => {
+            const said = parsed(body);
+            if (said !== undefined) hear(routingKey, said);
+          }, lost.resolve);
         }
       }),
       signal,
     );
     if (channel) onReady?.();
     await unlessAborted(lost.promise, signal);
-    channel?.close().catch(() => {});
+    channel?.close();
     await delay(RETRY_MS, signal);
   }
 }
 
 async function declareExchange(channel: Channel): Promise<void> {
-  await channel.exchangeDeclare({ exchange: WATCH_EXCHANGE, type: "topic", durable: false });
+  await channel.exchangeDeclare(WATCH_EXCHANGE);
+}
+
+/** What is announced is JSON; `undefined` for anything else. */
+function parsed(body: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(body));
+  } catch {
+    return undefined;
+  }
 }

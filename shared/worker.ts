@@ -5,7 +5,8 @@
 import { brokerAddress, URL_OPTION } from "./broker_url.ts";
 import { Connection } from "./connection.ts";
 import { consume, type Verdict } from "./consumer.ts";
-import { deliveriesBefore, type Delivery } from "./dead_letters.ts";
+import type { Delivery } from "./connection.ts";
+import { deliveriesBefore } from "./dead_letters.ts";
 import { reasonOf } from "./errors.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import { publishedAt } from "./messages.ts";

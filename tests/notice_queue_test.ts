@@ -1,17 +1,12 @@
 import assert from "node:assert/strict";
-import type { Alert } from "../shared/alerts.ts";
-import type { Delivery } from "../shared/dead_letters.ts";
 import { NoticeQueue } from "../shared/notice_queue.ts";
 import { Refused, Unavailable } from "../shared/notice_sender.ts";
+import { jsonDelivery } from "./deliveries.ts";
 import { alertOf } from "./e2e/alert_samples.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void | Promise<void>): void {
   Deno.test({ name, permissions: "none", fn });
-}
-
-function delivery(body: Alert, headers: Record<string, unknown> = {}): Delivery {
-  return { body, contentType: "application/json", headers } as unknown as Delivery;
 }
 
 /** A queue of notices whose sender does what the test says, and what it told. */
@@ -37,7 +32,7 @@ function queueWith(answers: (string | Error)[], { giveUpMs = 60_000, retryMs = 2
     onDuplicate: () => void told.push("duplicate"),
   });
   const handle = (row: number, publishedAt = Date.now()) =>
-    queue.handle(delivery(alertOf(row), { "published-at": publishedAt }));
+    queue.handle(jsonDelivery(alertOf(row), { headers: { "published-at": publishedAt } }));
   return { handle, queue, told, stop };
 }
 
@@ -71,7 +66,7 @@ test("what is refused or overdue is a dead letter, with the reason", async () =>
 
 test("what is no notice is a dead letter, and an error of ours is not the server's", async () => {
   const { handle, queue } = queueWith([new TypeError("a mistake")]);
-  assert.deepEqual(await queue.handle(delivery({ ...alertOf(1), id: "" })), {
+  assert.deepEqual(await queue.handle(jsonDelivery({ ...alertOf(1), id: "" })), {
     dead: "the id must be printable text",
   });
   await assert.rejects(handle(1), TypeError);

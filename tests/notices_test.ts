@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import { Buffer } from "node:buffer";
-import type { Delivery } from "../shared/dead_letters.ts";
+import type { Delivery } from "../shared/connection.ts";
 import { decodeAlert } from "../shared/messages.ts";
 import {
   decodeNotice,
@@ -11,6 +10,7 @@ import {
   textOf,
   webhookOf,
 } from "../shared/notices.ts";
+import { deliveryOf, jsonDelivery } from "./deliveries.ts";
 import { alertOf } from "./e2e/alert_samples.ts";
 
 /** Runs a test without any permission. */
@@ -18,8 +18,8 @@ function test(name: string, fn: () => void): void {
   Deno.test({ name, permissions: "none", fn });
 }
 
-function delivery(body: unknown, headers: Record<string, unknown> = {}): Delivery {
-  return { body, contentType: "application/json", headers } as Delivery;
+function delivery(body: unknown, headers: NonNullable<Delivery["headers"]> = {}): Delivery {
+  return jsonDelivery(body, { headers });
 }
 
 function noticeOf(...args: Parameters<typeof alertOf>): Notice {
@@ -49,7 +49,8 @@ test("a notice says in its headline what happened", () => {
 });
 
 test("the window's length is that of the message, if it says so", () => {
-  const text = (ms: unknown) => headline(decodeNotice(delivery(alertOf(5), { "window-ms": ms })));
+  const text = (ms: string | number | object | null | undefined) =>
+    headline(decodeNotice(delivery(alertOf(5), { "window-ms": ms })));
   assert.match(text(300_000), / in 5 min,/);
   for (const odd of [undefined, null, "", "long", 0, -5, {}]) {
     assert.match(text(odd), / in 2\.5 min,/);
@@ -63,7 +64,7 @@ test("a notice comes out of its queue as it was put in", () => {
   const { queue, body, properties } = noticeMessage(notice, "text", "alert_queue");
   assert.equal(queue, "alert_queue.text");
   assert.equal(properties.messageId, "r/smoker/drop/5/open");
-  assert.deepEqual(decodeNotice(delivery(JSON.parse(String(body)), properties.headers)), notice);
+  assert.deepEqual(decodeNotice(deliveryOf(body, properties)), notice);
   for (const odd of [undefined, 0, "noon", Date.now() * 2]) {
     const { publishedAt } = decodeNotice(delivery(alertOf(5), { "published-at": odd }));
     assert.ok(Math.abs(publishedAt - Date.now()) < 1000);
@@ -106,8 +107,7 @@ test("`decodeAlert()` takes what a monitor sends, and says what is wrong with th
   const last = alertOf(5, { state: "resolved", reason: "new run" });
   for (const alert of [alertOf(5), last]) {
     assert.deepEqual(decodeAlert(delivery(alert)), alert);
-    const bytes = { body: Buffer.from(JSON.stringify({ ...alert, more: 1 })) } as Delivery;
-    assert.deepEqual(decodeAlert(bytes), alert);
+    assert.deepEqual(decodeAlert(deliveryOf(JSON.stringify({ ...alert, more: 1 }))), alert);
   }
   const bad: [Record<string, unknown>, RegExp][] = [
     [{ id: "" }, /the id must be printable/],
@@ -126,11 +126,10 @@ test("`decodeAlert()` takes what a monitor sends, and says what is wrong with th
     [{ reason: "because" }, /new run/],
   ];
   for (const [changes, message] of bad) {
-    const body = JSON.parse(JSON.stringify({ ...alertOf(5), ...changes }));
-    if (changes.id === "\ud800") body.id = changes.id;
+    const body = { ...alertOf(5), ...changes };
     const context = JSON.stringify(changes);
     assert.throws(() => decodeAlert(delivery(body)), { name: "RangeError", message }, context);
   }
-  const text = { body: Buffer.from("smoker is cold") } as Delivery;
+  const text = deliveryOf("smoker is cold");
   assert.throws(() => decodeAlert(text), { name: "RangeError", message: /must be JSON/ });
 });

@@ -12,7 +12,7 @@
 import { delay } from "../abort.ts";
 import { brokerAddress, URL_OPTION } from "../broker_url.ts";
 import { Connection } from "../connection.ts";
-import type { Delivery } from "../dead_letters.ts";
+import type { Delivery } from "../connection.ts";
 import { UsageError } from "../errors.ts";
 import { flag, integer, optional, text } from "../options.ts";
 import { counted } from "../output.ts";

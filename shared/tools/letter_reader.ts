@@ -6,8 +6,7 @@
  * RabbitMQ 4 doesn't count as a failed delivery: its quorum queues drop a message after 20 of those.
  */
 import { delay } from "../abort.ts";
-import type { Channel, Connection } from "../connection.ts";
-import type { Delivery } from "../dead_letters.ts";
+import type { Channel, Connection, Delivery } from "../connection.ts";
 import { FailedError } from "../errors.ts";
 import { Inbox } from "../inbox.ts";
 
@@ -29,7 +28,6 @@ export class LetterReader implements AsyncDisposable {
   readonly #queue: string;
   readonly #channel: Channel;
   readonly #inbox = new Inbox();
-  readonly #closed = new AbortController();
   /** The delivery tags that each consumer holds, oldest first; the last one is that of now. */
   readonly #consumers: Set<number>[] = [];
   #consumerTag: string | undefined;
@@ -37,16 +35,13 @@ export class LetterReader implements AsyncDisposable {
   private constructor(queue: string, channel: Channel) {
     this.#queue = queue;
     this.#channel = channel;
-    channel.once("close", () => {
-      this.#inbox.end();
-      this.#closed.abort();
-    });
+    channel.closed.addEventListener("abort", () => this.#inbox.end());
   }
 
   /** @throws {FailedError} If the broker refuses. */
   static async open(connection: Connection, queue: string): Promise<LetterReader> {
     const channel = await connection.channel("consume", async (channel) => {
-      await channel.basicQos({ prefetchCount: MAX_HELD_PER_CONSUMER });
+      await channel.basicQos(MAX_HELD_PER_CONSUMER);
     });
     return new LetterReader(queue, channel);
   }
@@ -76,7 +71,7 @@ export class LetterReader implements AsyncDisposable {
 
   /** Aborted when the connection is lost: what is still unacknowledged then is in its queue again. */
   get closed(): AbortSignal {
-    return this.#closed.signal;
+    return this.#channel.closed;
   }
 
   /** @throws {FailedError} If the connection is lost. */
@@ -97,7 +92,7 @@ export class LetterReader implements AsyncDisposable {
       await this.#cancel();
       for (const held of this.#consumers) {
         const deliveryTag = [...held].at(-1);
-        if (deliveryTag) this.#channel.basicNack({ deliveryTag, multiple: true, requeue: true });
+        if (deliveryTag) this.#channel.giveBack({ deliveryTag, multiple: true });
       }
       const count = this.#consumers.reduce((sum, held) => sum + held.size, 0);
       // Whoever looks next must find them.
@@ -130,10 +125,8 @@ export class LetterReader implements AsyncDisposable {
 
   async #cancel(): Promise<void> {
     if (this.#consumerTag === undefined) return;
-    await this.#channel.basicCancel({ consumerTag: this.#consumerTag });
+    await this.#channel.basicCancel(this.#consumerTag);
     this.#consumerTag = undefined;
-    // What came before the broker's answer reaches its handler one turn later.
-    await new Promise((turn) => setImmediate(turn));
   }
 
   async #ready(): Promise<number> {

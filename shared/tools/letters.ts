@@ -1,5 +1,5 @@
 /** Dead letters as people and programs are shown them: one line each, and how many died of what. */
-import { bytesOf, type Delivery } from "../dead_letters.ts";
+import type { Delivery } from "../connection.ts";
 import { counted, inert } from "../output.ts";
 
 /** What a letter says of itself; `null` where it doesn't. */
@@ -29,13 +29,14 @@ const LISTED_REASONS = 20;
 
 /** @param queue The queue that it was taken from. */
 export function readLetter(delivery: Delivery, queue: string): Letter {
-  const { messageId, headers = {} } = delivery;
+  const { messageId, headers = {}, body } = delivery;
   const header = (name: string) => {
     const value = headers[name];
-    return value === undefined || value === null ? null : cut(String(value), MAX_SHOWN);
+    if (value === undefined || value === null) return null;
+    return cut(typeof value === "object" ? Deno.inspect(value) : String(value), MAX_SHOWN);
   };
   // A character has four bytes at most.
-  const start = bytesOf(delivery).subarray(0, MAX_SHOWN * 4);
+  const start = body.subarray(0, MAX_SHOWN * 4);
   return {
     queue,
     id: messageId || null,

@@ -3,7 +3,8 @@
  * before it is acknowledged in the queue of dead letters.
  */
 import { unlessAborted } from "../abort.ts";
-import { type Delivery, originalQueue, revived } from "../dead_letters.ts";
+import type { Delivery } from "../connection.ts";
+import { originalQueue, revived } from "../dead_letters.ts";
 import type { Publisher } from "../publisher.ts";
 import { consumedQueues, NOTICE_KINDS, noticeQueue } from "../topology.ts";
 

@@ -1,8 +1,7 @@
 /** A real broker for tests: queues of their own, gone afterwards. */
 import { brokerAddress } from "../../shared/broker_url.ts";
-import { type AsyncMessage, Connection } from "../../shared/connection.ts";
+import { Connection, type Delivery, type Message } from "../../shared/connection.ts";
 import { Output } from "../../shared/output.ts";
-import type { Message } from "../../shared/publisher.ts";
 import { deadQueue, type Queue, sharedQueue } from "../../shared/topology.ts";
 import { testBrokerUrl } from "../test_broker.ts";
 
@@ -28,11 +27,10 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /** Consumes a queue, acknowledging at once, until it is told to stop. */
-  async drain(queue: string): Promise<{ messages: AsyncMessage[]; stop: () => Promise<void> }> {
-    const messages: AsyncMessage[] = [];
+  async drain(queue: string): Promise<{ messages: Delivery[]; stop: () => Promise<void> }> {
+    const messages: Delivery[] = [];
     const channel = await this.connection.channel("consume", async (channel) => {
       await channel.basicConsume({ queue }, (message) => {
-        if (!channel.active) return;
         messages.push(message);
         channel.basicAck({ deliveryTag: message.deliveryTag });
       });
@@ -41,13 +39,12 @@ export class TestBroker implements AsyncDisposable {
   }
 
   /** Takes messages out of a queue, acknowledged; waits until there are so many. */
-  async take(queue: string, count: number): Promise<AsyncMessage[]> {
+  async take(queue: string, count: number): Promise<Delivery[]> {
     if (count === 0) return [];
-    const messages: AsyncMessage[] = [];
+    const messages: Delivery[] = [];
     const all = Promise.withResolvers<void>();
     const channel = await this.connection.channel("consume", async (channel) => {
       await channel.basicConsume({ queue }, (message) => {
-        if (!channel.active) return;
         messages.push(message);
         channel.basicAck({ deliveryTag: message.deliveryTag });
         if (messages.length === count) all.resolve();

@@ -20,7 +20,9 @@ Deno.test("`publish()` confirms messages that are on the queue, in order", OPTIO
   );
   const messages = await broker.take(queue.queue, 1000);
   assert.deepEqual(messages.map(({ messageId }) => messageId), ids);
-  assert.ok(messages.every(({ durable, contentType }) => durable && contentType === "text/plain"));
+  for (const { deliveryMode, contentType } of messages) {
+    assert.deepEqual([deliveryMode, contentType], [2, "text/plain"]);
+  }
 });
 
 Deno.test("`room()` holds back at the limit until the broker confirms", OPTIONS, async () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { WATCH_EXCHANGE } from "../../shared/topology.ts";
 import { Announcer, PRESENCE_MS, watch } from "../../shared/watch.ts";
+import { jsonIn } from "../deliveries.ts";
 import { TestBroker, within } from "./harness.ts";
 
 const OPTIONS = { sanitizeOps: true, sanitizeResources: true };
@@ -10,11 +11,11 @@ async function listen(broker: TestBroker, key: string) {
   const heard: { key: string; body: Record<string, unknown> }[] = [];
   const waiting: (() => void)[] = [];
   const channel = await broker.connection.channel("consume", async (channel) => {
-    await channel.exchangeDeclare({ exchange: WATCH_EXCHANGE, type: "topic", durable: false });
+    await channel.exchangeDeclare(WATCH_EXCHANGE);
     const { queue } = await channel.queueDeclare({ exclusive: true });
-    await channel.queueBind({ queue, exchange: WATCH_EXCHANGE, routingKey: key });
-    await channel.basicConsume({ queue, noAck: true }, ({ routingKey, body }) => {
-      heard.push({ key: routingKey, body });
+    await channel.queueBind(queue, WATCH_EXCHANGE, key);
+    await channel.basicConsume({ queue, noAck: true }, (message) => {
+      heard.push({ key: message.routingKey, body: jsonIn(message) as Record<string, unknown> });
       for (const wake of waiting.splice(0)) wake();
     });
   });

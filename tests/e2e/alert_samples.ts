@@ -38,7 +38,7 @@ export async function publishAlerts(
       body: Buffer.from(JSON.stringify(alert)),
       properties: {
         contentType: "application/json",
-        messageId: `${id}/${state}`,
+        messageId: `${id}/${state}`.slice(0, 255),
         headers: { "published-at": publishedAt },
       },
     });

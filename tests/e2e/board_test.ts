@@ -319,12 +319,12 @@ browserTest(
         at: Date.now(),
         totals: { handled: ++totals[worker], duplicates: 0, dead: 0 },
       };
-      channel.basicPublish({ exchange: WATCH_EXCHANGE, routingKey: "helpdesk.handled" }, body);
+      channel.announce(WATCH_EXCHANGE, "helpdesk.handled", body);
       const minutes = Math.floor(sent / 60);
       const time = new Date(Date.UTC(2021, 0, 1, 0, minutes, sent % 60)).toISOString().slice(0, 19);
       const item = { time, readings: [{ time, channel: "smoker", fahrenheit: 200 + sent % 50 }] };
       const row = { ...body, run: "load", row: sent, item };
-      channel.basicPublish({ exchange: WATCH_EXCHANGE, routingKey: "smoker.reading" }, row);
+      channel.announce(WATCH_EXCHANGE, "smoker.reading", row);
     };
     const heap = async () => {
       await browser.call("HeapProfiler.collectGarbage");

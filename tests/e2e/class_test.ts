@@ -109,7 +109,7 @@ e2e("a queue of another name has its letters, its state and its notices beside i
   await vhost.run("smoker:produce", [...names, "--interval", "0", "--run", "r"]);
   await connection.once("publish", async (channel) => {
     await channel.confirmSelect();
-    await channel.basicPublish({ routingKey: "cook" }, Buffer.from("cold"));
+    await channel.publish({ queue: "cook", body: Buffer.from("cold"), properties: {} });
   });
   const alerts = ["--queue", "alerts=my alerts"];
   const watched = await vhost.run("smoker:monitor", [...names, ...alerts, ...IDLE]);

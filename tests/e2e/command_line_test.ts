@@ -242,7 +242,8 @@ e2e("a message id can't begin a line of its own", async () => {
   await connection.once("publish", async (channel) => {
     await channel.confirmSelect();
     const messageId = "r/1\nAll is well\u001b[2J";
-    await channel.basicPublish({ routingKey: "help_queue", messageId }, Buffer.from("no ticket"));
+    const body = Buffer.from("no ticket");
+    await channel.publish({ queue: "help_queue", body, properties: { messageId } });
   });
   const { stderr } = await new Deno.Command("deno", {
     args: ["task", "-q", "helpdesk:work", "--exit-when-idle", "300ms"],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import type { Connection } from "../../shared/connection.ts";
+import type { Connection, Message } from "../../shared/connection.ts";
 import type { Event } from "../../shared/output.ts";
-import { type Message, Publisher } from "../../shared/publisher.ts";
+import { Publisher } from "../../shared/publisher.ts";
 import { deadQueue, noticeQueue, sharedQueue, stateQueue } from "../../shared/topology.ts";
 import { e2e, eventsOf, eventually, type RawMessage, takeRaw, Vhost } from "./harness.ts";
 

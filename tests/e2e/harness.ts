@@ -129,7 +129,7 @@ export async function admin(method: string, path: string, body?: unknown): Promi
   return text === "" ? undefined : JSON.parse(text);
 }
 
-/** A message as the admin site gives it: its body untouched, which the AMQP client would parse. */
+/** A message as the admin site gives it. */
 export interface RawMessage {
   readonly body: Buffer;
   readonly messageId: string | undefined;

@@ -327,23 +327,6 @@ function garbage(random: () => number): { body: Buffer; contentType?: string } {
   return contentType === undefined ? { body } : { body, contentType };
 }
 
-/**
- * A body as far as a dead letter keeps it: byte for byte, but the client that we use has decoded text and JSON
- * that say what they are. What isn't UTF-8 is lost there, and of JSON its spelling.
- */
-function shown(body: Buffer | undefined, original: { contentType?: string } | undefined): string {
-  if (original?.contentType === "application/octet-stream" || original?.contentType === undefined) {
-    return body?.toString("hex") ?? "none";
-  }
-  try {
-    return original.contentType === "text/plain"
-      ? String(body)
-      : JSON.stringify(JSON.parse(`${body}`));
-  } catch {
-    return body?.toString("hex") ?? "none";
-  }
-}
-
 e2e("ten thousand garbage bodies become dead letters, the alerts stay the same", async () => {
   await using vhost = await Vhost.create();
   const random = seededRandom(4);
@@ -359,15 +342,17 @@ e2e("ten thousand garbage bodies become dead letters, the alerts stay the same",
     for (let from = 0; from < GARBAGE; from += 200) {
       await Promise.all(
         sent.slice(from, from + 200).map(({ body, ...properties }, index) =>
-          channel.basicPublish({
-            ...properties,
-            routingKey: "01-smoker",
-            durable: true,
-            correlationId: `${from + index}`,
-            headers: { kept: true },
-            // Some have the id of a reading that is still to come.
-            ...(index % 3 === 0 ? { messageId: `r/${from % 2461 + 1}/smoker` } : {}),
-          }, body)
+          channel.publish({
+            queue: "01-smoker",
+            body,
+            properties: {
+              ...properties,
+              correlationId: `${from + index}`,
+              headers: { kept: true },
+              // Some have the id of a reading that is still to come.
+              ...(index % 3 === 0 ? { messageId: `r/${from % 2461 + 1}/smoker` } : {}),
+            },
+          })
         ),
       );
     }
@@ -393,12 +378,11 @@ e2e("ten thousand garbage bodies become dead letters, the alerts stay the same",
     new Set(sent.keys()),
   );
   for (const { body, correlationId, headers } of dead) {
-    const original = sent[Number(correlationId)];
     const { reason, kept, "original-queue": queue, "failed-at": failedAt } = headers;
     assert.deepEqual([kept, queue], [true, "01-smoker"]);
     assert.match(String(reason), /^.{5,}$/);
     assert.match(String(failedAt), /^\d{4}-.*Z$/);
-    assert.deepEqual(shown(body, original), shown(original?.body, original));
+    assert.deepEqual(body, sent[Number(correlationId)]?.body);
   }
   assert.deepEqual(await takeRaw(vhost.url, "02-food-A.dead"), []);
 });

@@ -18,6 +18,7 @@ import {
   takeAlerts,
   Vhost,
 } from "./harness.ts";
+import { textIn } from "../deliveries.ts";
 
 const COOK = "data/smoker-temps.csv";
 const HEADER = "time,smoker,food-a,food-b";
@@ -65,11 +66,11 @@ async function publish(
     await channel.confirmSelect();
   });
   await Promise.all(messages.map(({ channel: name, body, messageId }) =>
-    channel.basicPublish({
-      routingKey: READING_QUEUES[name],
-      durable: true,
-      ...(messageId === undefined ? {} : { messageId }),
-    }, Buffer.from(body))
+    channel.publish({
+      queue: READING_QUEUES[name],
+      body: Buffer.from(body),
+      properties: messageId === undefined ? {} : { messageId },
+    })
   ));
   await channel.close();
 }
@@ -679,12 +680,12 @@ e2e("--format text is judged as JSON is", async () => {
   assert.deepEqual(await takeAlerts(vhost.url), alertMessages(expected.events));
   await produce(vhost, COOK, "--format", "text", "--limit", "1");
   await using connection = await vhost.connect();
-  const body = Promise.withResolvers<unknown>();
+  const text = Promise.withResolvers<string>();
   // Not basic.get: RabbitMQ refuses it where there is a single active consumer.
   const channel = await connection.channel("consume", async (channel) => {
-    await channel.basicConsume({ queue: "01-smoker" }, (message) => body.resolve(message.body));
+    await channel.basicConsume({ queue: "01-smoker" }, (message) => text.resolve(textIn(message)));
   });
-  assert.equal(String(await body.promise), "05/22/21 12:34:10,84.2");
+  assert.equal(await text.promise, "05/22/21 12:34:10,84.2");
   await channel.close();
 });
 

@@ -1,0 +1,169 @@
+/**
+ * One connection of the AMQP library, and what the library leaves to its user: it gathers writes, notices a frozen
+ * broker, and reads messages of which the properties can't be read.
+ */
+import { AMQPClient } from "@cloudamqp/amqp-client";
+import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
+import type { BrokerAddress } from "../broker_url.ts";
+import { reasonOf } from "../errors.ts";
+
+/** A node of the broker. */
+export type Host = BrokerAddress["hosts"][number];
+
+/** Seconds; a frozen peer is noticed after about twice that. RabbitMQ advises 5 to 20. */
+const HEARTBEAT_S = 10;
+
+/** The largest frame that is sent, in bytes: RabbitMQ's default. */
+export const FRAME_BYTES = 131_072;
+
+/**
+ * The largest frame that can be read, in bytes. The properties of a message come in one frame, however long they are,
+ * and RabbitMQ adds to them.
+ */
+const READ_BYTES = 1 << 20;
+
+/** Writes of a turn are gathered up to so many bytes. */
+const GATHER_BYTES = 65_536;
+
+/** The protocol's frames begin with their type, channel and size. */
+const BEFORE_PAYLOAD = 7;
+const HEADER = 2;
+/** A header frame's payload begins with a class, a weight and the size of the body. */
+const BEFORE_PROPERTIES = BEFORE_PAYLOAD + 12;
+const FRAME_END = 0xce;
+const HEARTBEAT_FRAME = Uint8Array.of(8, 0, 0, 0, 0, 0, 0, FRAME_END);
+
+const SENT = Promise.resolve();
+
+export class Client extends AMQPClient {
+  readonly #gathered = new Uint8Array(GATHER_BYTES);
+  #length = 0;
+  #heard = performance.now();
+  /** Why the connection was lost, with the system's code where there is one. */
+  #cause: unknown;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  readonly #ended = new AbortController();
+
+  /** @param name Shown on RabbitMQ's admin site. */
+  constructor(address: BrokerAddress, { hostname, port }: Host, name: string) {
+    const { username, password, vhost, tls, certificates } = address;
+    const url = new URL(`${tls ? "amqps" : "amqp"}://localhost:${port}`);
+    url.searchParams.set("name", name);
+    url.searchParams.set("heartbeat", String(HEARTBEAT_S));
+    url.searchParams.set("frameMax", String(READ_BYTES));
+    url.username = encodeURIComponent(username);
+    url.password = encodeURIComponent(password);
+    super(url.href, certificates);
+    // Not in the URL: brackets would stay around an IPv6 address, and a vhost ".." would vanish.
+    Object.assign(this, { host: hostname, vhost });
+  }
+
+  /** Aborted when the connection has ended, by whomever. */
+  get ended(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /**
+   * Connects and logs in.
+   *
+   * @throws What made it fail; the system's own error where there is one. The socket is closed then.
+   */
+  override async connect(): Promise<this> {
+    try {
+      const connected = super.connect();
+      this.#listen();
+      await connected;
+    } catch (error) {
+      this.drop();
+      throw this.#cause ?? error;
+    }
+    // 0 is no limit.
+    this.frameMax = Math.min(this.frameMax || FRAME_BYTES, FRAME_BYTES);
+    // A reply, its confirm and the acknowledgement are small and wait for each other: Nagle makes each wait 40 ms.
+    this.socket?.setNoDelay(true);
+    // Its own timeout counts what is written, too: we would never notice a peer that only listens.
+    this.socket?.setTimeout(0);
+    if (this.heartbeat > 0) {
+      this.#timer = setInterval(() => this.#beat(), this.heartbeat * 500);
+    }
+    return this;
+  }
+
+  /** Ends the connection at once. */
+  drop(reason = "dropped"): void {
+    this.socket?.destroy(new Error(reason));
+  }
+
+  /** Never rejects: a write that fails is told of by the end of the connection. */
+  override send(bytes: Uint8Array): Promise<void> {
+    if (this.#length === 0) setImmediate(() => this.#flush());
+    if (this.#length + bytes.length > GATHER_BYTES) this.#flush();
+    // A copy: the library uses its buffers again.
+    if (bytes.length > GATHER_BYTES) this.socket?.write(bytes.slice());
+    else {
+      this.#gathered.set(bytes, this.#length);
+      this.#length += bytes.length;
+    }
+    return SENT;
+  }
+
+  protected override parseFrames(view: AMQPView): void {
+    if (view.getUint8(0) !== HEADER) return super.parseFrames(view);
+    // A copy, because binary headers are views into it.
+    const frame = new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
+    try {
+      super.parseFrames(new AMQPView(frame.buffer));
+    } catch (error) {
+      super.parseFrames(withoutProperties(frame, reasonOf(error)));
+    }
+  }
+
+  #flush(): void {
+    if (this.#length === 0) return;
+    this.socket?.write(this.#gathered.slice(0, this.#length));
+    this.#length = 0;
+  }
+
+  #listen(): void {
+    const { socket } = this;
+    const [read] = socket?.listeners("data") ?? [];
+    if (!socket || !read) throw new Error("the AMQP library has no socket");
+    socket.removeAllListeners("data");
+    socket.on("data", (bytes) => {
+      this.#heard = performance.now();
+      try {
+        read(bytes);
+      } catch (error) {
+        // Thrown here it would end the script.
+        socket.destroy(error as Error);
+      }
+    });
+    socket.on("error", (error) => this.#cause ??= error);
+    socket.on("close", () => {
+      clearInterval(this.#timer);
+      this.#ended.abort(new Error("the connection has ended"));
+    });
+  }
+
+  #beat(): void {
+    if (performance.now() - this.#heard > this.heartbeat * 2000) {
+      return this.drop("no sign of life from the broker");
+    }
+    this.send(HEARTBEAT_FRAME);
+  }
+}
+
+/** The header frame of a message with a note in the place of its properties. */
+function withoutProperties(frame: Uint8Array, reason: string): AMQPView {
+  const view = new AMQPView(new ArrayBuffer(1024));
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(frame.subarray(0, BEFORE_PROPERTIES));
+  const headers = { [NOT_KEPT]: `all properties: ${reason.slice(0, 200)}` };
+  const end = BEFORE_PROPERTIES + view.setProperties(BEFORE_PROPERTIES, { headers });
+  bytes[end] = FRAME_END;
+  view.setUint32(3, end - BEFORE_PAYLOAD);
+  return new AMQPView(view.buffer, 0, end + 1);
+}
+
+/** The header that names what of a message's properties couldn't be kept, and why. */
+export const NOT_KEPT = "not-kept";
