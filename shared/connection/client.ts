@@ -7,8 +7,12 @@ import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
 import type { BrokerAddress } from "../broker_url.ts";
 import { reasonOf } from "../errors.ts";
 
-/** A node of the broker. */
-export type Host = BrokerAddress["hosts"][number];
+/** A node of the broker: one of its addresses, where it has a name. */
+export interface Node {
+  readonly hostname: string;
+  readonly port: number;
+  readonly family?: 4 | 6;
+}
 
 /** Seconds; a frozen peer is noticed after about twice that. RabbitMQ advises 5 to 20. */
 const HEARTBEAT_S = 10;
@@ -45,7 +49,7 @@ export class Client extends AMQPClient {
   readonly #ended = new AbortController();
 
   /** @param name Shown on RabbitMQ's admin site. */
-  constructor(address: BrokerAddress, { hostname, port }: Host, name: string) {
+  constructor(address: BrokerAddress, { hostname, port, family }: Node, name: string) {
     const { username, password, vhost, tls, certificates } = address;
     const url = new URL(`${tls ? "amqps" : "amqp"}://localhost:${port}`);
     url.searchParams.set("name", name);
@@ -53,7 +57,8 @@ export class Client extends AMQPClient {
     url.searchParams.set("frameMax", String(READ_BYTES));
     url.username = encodeURIComponent(username);
     url.password = encodeURIComponent(password);
-    super(url.href, certificates);
+    // Trying the families by itself, Deno asks for the permission of the second one in a way that nobody can catch.
+    super(url.href, { autoSelectFamily: false, family, ...certificates } as typeof certificates);
     // Not in the URL: brackets would stay around an IPv6 address, and a vhost ".." would vanish.
     Object.assign(this, { host: hostname, vhost });
   }

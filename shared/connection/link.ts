@@ -1,14 +1,15 @@
 /**
  * A connection that comes back: when it is lost it is made anew, to any of the broker's nodes, until it is closed.
  */
+import { isIP } from "node:net";
 import { delay, unlessAborted } from "../abort.ts";
 import { type BrokerAddress, hostList } from "../broker_url.ts";
 import { FailedError } from "../errors.ts";
 import type { Output } from "../output.ts";
-import { describe, loginRefused } from "../refusals.ts";
+import { codeOf, describe, loginRefused } from "../refusals.ts";
 import { hintAtTls, tlsRefusal } from "../tls_refusals.ts";
 import { Channel } from "./channel.ts";
-import { Client } from "./client.ts";
+import { Client, type Node } from "./client.ts";
 
 /** How long the first connection is tried, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
@@ -38,6 +39,7 @@ export class Link {
   readonly #name: string;
   readonly #listener: Listener;
   readonly #closed = new AbortController();
+  readonly #nodes: readonly Node[];
   /** The node to try next. */
   #next = 0;
   #client: Promise<Client>;
@@ -61,7 +63,9 @@ export class Link {
     let cause: unknown;
     let refused: FailedError | undefined;
     const onError = async (error: unknown, last: boolean) => {
-      cause = error;
+      // A name has often addresses of one family only.
+      if (codeOf(error) !== "ENOTFOUND") cause = error;
+      cause ??= error;
       refused ??= loginRefused(error)
         ? refusedLogin(error, address)
         : await tlsRefusal(error, address);
@@ -88,6 +92,9 @@ export class Link {
     this.#address = address;
     this.#name = name;
     this.#listener = listener;
+    this.#nodes = address.hosts.flatMap((host) =>
+      isIP(host.hostname) ? [host] : ([4, 6] as const).map((family) => ({ ...host, family }))
+    );
     this.#client = Promise.reject(new FailedError("not connected"));
     this.#client.catch(() => {});
   }
@@ -120,19 +127,19 @@ export class Link {
    * @throws {FailedError} If it is closed meanwhile.
    */
   async #connect(onError: (error: unknown, last: boolean) => Promise<void>): Promise<Client> {
-    const { hosts } = this.#address;
+    const nodes = this.#nodes;
     const { signal } = this.#closed;
     for (let waitMs = RETRY_MS;; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
-      for (let tried = 1; tried <= hosts.length; tried++) {
-        const host = hosts[this.#next++ % hosts.length];
-        if (signal.aborted || !host) throw new FailedError("The connection is closed");
-        const client = new Client(this.#address, host, this.#name);
+      for (let tried = 1; tried <= nodes.length; tried++) {
+        const node = nodes[this.#next++ % nodes.length];
+        if (signal.aborted || !node) throw new FailedError("The connection is closed");
+        const client = new Client(this.#address, node, this.#name);
         const stop = () => client.drop();
         signal.addEventListener("abort", stop);
         try {
           return this.#follow(await client.connect());
         } catch (error) {
-          await onError(error, tried === hosts.length);
+          await onError(error, tried === nodes.length);
         } finally {
           signal.removeEventListener("abort", stop);
         }

@@ -23,6 +23,11 @@ export function temperatureRows(count: number): string {
   });
 }
 
+/** Temperatures of the smoker alone: a row makes one reading. */
+export function readingRows(count: number): string {
+  return temperatureRows(count).replaceAll(/,[\d.]+,[\d.]+$/gm, ",,");
+}
+
 function lines(count: number, line: (row: number) => string): string {
   return Array.from({ length: count }, (_, index) => line(index + 1)).join("\n") + "\n";
 }

@@ -9,19 +9,22 @@ export interface Result {
   readonly ours: string;
   /** What stands beside it, with its unit. */
   readonly other?: string;
+  /** Seconds of CPU per 100,000, ours and theirs. */
+  readonly cpu?: string;
   /** What we aim at, and whether it is so. */
   readonly target?: { readonly text: string; readonly met: boolean };
 }
 
-const HEAD = ["measured", "ratio", "ours", "beside", "target"];
+const HEAD = ["measured", "ratio", "ours", "beside", "CPU s per 100,000", "target"];
 
 /** The lines as a Markdown table, its columns aligned as `deno fmt` does. */
 export function table(results: readonly Result[]): string {
-  const rows = results.map(({ what, ratio, ours, other = "", target }) => [
+  const rows = results.map(({ what, ratio, ours, other = "", cpu = "", target }) => [
     what,
     ratio === undefined ? "" : ratio.toFixed(ratio < 10 ? 2 : ratio < 100 ? 1 : 0),
     ours,
     other,
+    cpu,
     target ? `${target.text} ${target.met ? "✓" : "✗"}` : "",
   ]);
   const widths = HEAD.map((head, column) =>
