@@ -179,7 +179,7 @@ async function settle(
   { dead, deadQueue, onDead }: ConsumeOptions,
 ): Promise<void> {
   if (typeof verdict === "object") {
-    const letter = deadLetter(delivery, queue, verdict.dead);
+    const letter = deadLetter(delivery, queue, verdict.dead, dead.frameBytes);
     await dead.publish(deadQueue ? { ...letter, queue: deadQueue.queue } : letter);
     onDead?.(delivery, verdict.dead);
   }

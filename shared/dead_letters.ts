@@ -5,8 +5,9 @@
 import { type Delivery, kept, type Message, NOT_KEPT, type Properties } from "./connection.ts";
 import { deadQueue } from "./topology.ts";
 
-/** A reason is one sentence, in characters. */
+/** A reason is one sentence, in characters; the note of what isn't kept is for people, too. */
 const MAX_REASON = 1000;
+const MAX_NOTE = 300;
 
 /** How often quorum queues have delivered a message before: they count when a consumer dies holding it. */
 export function deliveriesBefore(delivery: Delivery): number {
@@ -20,18 +21,25 @@ export function deliveriesBefore(delivery: Delivery): number {
  *
  * @param queue Where the message was.
  * @param reason Why it can't be handled: one sentence.
+ * @param frameBytes The largest frame that the broker takes.
  */
-export function deadLetter(delivery: Delivery, queue: string, reason: string): Message {
+export function deadLetter(
+  delivery: Delivery,
+  queue: string,
+  reason: string,
+  frameBytes?: number,
+): Message {
   const { headers: original = {}, ...properties } = propertiesOf(delivery);
-  // CC would send copies elsewhere again; x-delivery-count belongs to the queue it was counted in.
-  const { CC: _, BCC: __, "x-delivery-count": ___, [NOT_KEPT]: lostBefore, ...headers } = original;
+  // CC would send copies elsewhere again.
+  const { CC: _, BCC: __, [NOT_KEPT]: lostBefore, ...others } = original;
+  const headers = Object.fromEntries(Object.entries(others).filter(([name]) => !isOfQueue(name)));
   const letter = kept({ ...properties, headers }, {
     reason: reason.slice(0, MAX_REASON),
     "original-queue": queue,
     "failed-at": new Date().toISOString(),
-  });
+  }, frameBytes);
   const lost = [...typeof lostBefore === "string" ? [lostBefore] : [], ...letter.lost];
-  const note = lost.length > 0 ? { [NOT_KEPT]: lost.join(", ").slice(0, MAX_REASON) } : {};
+  const note = lost.length > 0 ? { [NOT_KEPT]: lost.join(", ").slice(0, MAX_NOTE) } : {};
   return {
     queue: deadQueue(queue).queue,
     body: delivery.body,
@@ -49,11 +57,18 @@ export function originalQueue({ headers }: Delivery): string | undefined {
  * The message that a dead letter was: its properties and headers but those that {@link deadLetter} has added.
  *
  * @param queue Where it goes.
+ * @param frameBytes The largest frame that the broker takes.
  */
-export function revived(letter: Delivery, queue: string): Message {
+export function revived(letter: Delivery, queue: string, frameBytes?: number): Message {
   const { headers: all = {}, ...others } = propertiesOf(letter);
-  const headers = Object.entries(all).filter(([name]) => !OF_LETTERS.includes(name));
-  const { properties } = kept({ ...others, headers: Object.fromEntries(headers) });
+  const headers = Object.entries(all).filter(([name]) =>
+    !OF_LETTERS.includes(name) && !isOfQueue(name)
+  );
+  const { properties } = kept(
+    { ...others, headers: Object.fromEntries(headers) },
+    {},
+    frameBytes,
+  );
   return { queue, body: letter.body, properties };
 }
 
@@ -63,10 +78,14 @@ const OF_LETTERS = [
   "original-queue",
   "failed-at",
   NOT_KEPT,
-  "x-delivery-count",
   "CC",
   "BCC",
 ];
+
+/** Whether it is a header in which a queue counts deliveries: it belongs to that queue. 4.3 has the second one. */
+function isOfQueue(name: string): boolean {
+  return name === "x-delivery-count" || name === "x-acquired-count";
+}
 
 /**
  * The properties to publish a message with again. `user-id` must be the publisher's own, and a message

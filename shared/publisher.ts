@@ -101,6 +101,11 @@ export class Publisher implements Disposable {
     return publisher;
   }
 
+  /** The largest frame that the broker takes, in bytes: the properties of a message must fit into one. */
+  get frameBytes(): number | undefined {
+    return this.#channel?.frameBytes;
+  }
+
   /** Messages that the broker hasn't confirmed yet. */
   get unconfirmed(): number {
     return this.#unconfirmed.size;

@@ -137,7 +137,7 @@ async function handleAll(
       }
     }
     const dead = outcome.dead.map(({ delivery, reason }) =>
-      deadLetter(delivery, queue.queue, reason)
+      deadLetter(delivery, queue.queue, reason, channel.frameBytes)
     );
     if (!await publish([...outcome.publish, ...dead])) return;
     outcome.onPublished();

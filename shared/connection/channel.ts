@@ -67,6 +67,11 @@ export class Channel {
     return this.#closed.signal;
   }
 
+  /** The largest frame that the broker takes, in bytes. */
+  get frameBytes(): number {
+    return this.#channel.connection.frameMax;
+  }
+
   /** Whether it is open. */
   get active(): boolean {
     return !this.#channel.closed;

@@ -7,8 +7,8 @@ import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
 import { isMiswritten, type Properties } from "./channel.ts";
 import { FRAME_BYTES } from "./client.ts";
 
-/** Properties and routing key share a buffer of the size of a frame. */
-const MAX_BYTES = FRAME_BYTES - 512;
+/** In a frame, beside the properties: the library writes the routing key before them, and a note may be added. */
+const RESERVED_BYTES = 2048;
 
 /** The protocol's short strings. */
 const MAX_SHORT_BYTES = 255;
@@ -21,11 +21,13 @@ const bytesIn = (text: string) => new TextEncoder().encode(text).length;
 /**
  * @param properties As they were delivered.
  * @param more Headers to add, which fit always: some hundred bytes.
+ * @param frameBytes The largest frame that the broker takes.
  * @returns What can be written in one frame, and what isn't as it was: in words.
  */
 export function kept(
   { headers, ...others }: Properties,
   more: Record<string, Field> = {},
+  frameBytes = FRAME_BYTES,
 ): { properties: Properties; lost: string[] } {
   const lost: string[] = [];
   const simple = Object.entries(others).filter(([name, value]) => {
@@ -54,7 +56,7 @@ export function kept(
   }))
     .sort((a, b) => a.size - b.size);
   const fields = new Set(table);
-  while (sizeOf(properties([...fields])) > MAX_BYTES) {
+  while (sizeOf(properties([...fields])) > frameBytes - RESERVED_BYTES) {
     const largest = bySize.pop();
     if (!largest) break;
     fields.delete(largest.field);

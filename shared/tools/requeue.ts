@@ -101,7 +101,7 @@ export class Requeuer {
     await this.#publisher.room(signal);
     if (this.#failure) throw this.#failure.error;
     if (signal.aborted) return;
-    const work = this.#publisher.publish(revived(delivery, to)).then(
+    const work = this.#publisher.publish(revived(delivery, to, this.#publisher.frameBytes)).then(
       (outcome) =>
         this.#done(delivery, outcome === "confirmed" ? fate : { stays: `there is no queue ${to}` }),
       (error) => {

@@ -132,6 +132,7 @@ export async function runPeer(
     printed += piece;
   }
   await fed;
+  await child.status;
   try {
     const done = JSON.parse(printed);
     if (done.rows === rows) return { rowsPerSecond: rows / done.seconds, wholeSeconds };
