@@ -27,6 +27,11 @@ const usage = {
   },
 };
 
+/** A longer task is shown and told of up to here, in characters; the work is that of all its dots. */
+const MAX_SHOWN = 10_000;
+
+const shown = (text: string) => text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+
 /** The work that a task asks for, in seconds: so much for every dot. */
 export function secondsOf(task: string, dotMs: number): number {
   return (task.split(".").length - 1) * dotMs / 1000;
@@ -41,14 +46,14 @@ if (import.meta.main) {
       handled: "done",
       queue: sharedQueue(values.queue.tasks, values.queueType),
       decode: decodeTask,
-      taken: (text) => `${text}  ${secondsOf(text, values.dot)} s`,
+      taken: (text) => `${shown(text)}  ${secondsOf(text, values.dot)} s`,
       async handle(text, { delivery: { messageId, redelivered }, name: worker }) {
         const seconds = secondsOf(text, values.dot);
         const started = performance.now();
         // Even a timer of 0 takes milliseconds.
         if (seconds > 0) await delay(seconds * 1000);
         const took = ((performance.now() - started) / 1000).toFixed(1);
-        const task = { worker, id: messageId || null, text, seconds, redelivered };
+        const task = { worker, id: messageId || null, text: shown(text), seconds, redelivered };
         out.event(
           { event: "task", ...task },
           () => `${out.paint("cyan", worker)}  done in ${took} s`,

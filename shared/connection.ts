@@ -11,7 +11,7 @@ import type { Channel, Delivery, Message, Properties } from "./connection/channe
 import { Link } from "./connection/link.ts";
 import { FailedError } from "./errors.ts";
 import type { Output } from "./output.ts";
-import { codeOf, refusal } from "./refusals.ts";
+import { codeOf, describe, refusal } from "./refusals.ts";
 
 export { NOT_KEPT } from "./connection/client.ts";
 export { kept } from "./connection/kept.ts";
@@ -23,6 +23,10 @@ export const RETRY_MS = 200;
 
 /** A broker that takes longer than this to set up a channel is slow enough to be told of, in milliseconds. */
 const SILENCE_MS = 10_000;
+
+/** What RabbitMQ says of a queue of dead letters, or of a saved state, that has no delivery limit. */
+const UNLIMITED =
+  /inequivalent arg 'x-delivery-limit' for queue '([^']+\.(?:dead|state))'.* current is none/;
 
 /** What a connection is for. */
 export type Role = "publish" | "consume";
@@ -42,6 +46,8 @@ export class Connection implements AsyncDisposable {
   readonly #options: ConnectOptions;
   readonly #links = new Map<Role, Promise<Link>>();
   readonly #away = new Set<Role>();
+  /** Queues of ours that exist without a delivery limit. */
+  readonly #unlimited = new Set<string>();
   #blocked = false;
   #silenceTold = false;
   readonly #closed = new AbortController();
@@ -100,11 +106,12 @@ export class Connection implements AsyncDisposable {
       if (this.#closed.signal.aborted) throw new FailedError("The connection is closed");
       let channel: Channel | undefined;
       try {
-        channel = await link.channel();
+        channel = await link.channel(this.#unlimited);
         await this.#noteSilence(setup(channel));
         return channel;
       } catch (error) {
         channel?.close();
+        if (this.#isUnlimited(error)) continue;
         const refused = refusal(error);
         if (refused) throw refused;
       }
@@ -191,6 +198,21 @@ export class Connection implements AsyncDisposable {
         onBlocked: (reason) => this.#setBlocked(role, reason),
       },
     });
+  }
+
+  /**
+   * Whether a declare was refused for a queue that earlier versions made without a delivery limit: what is in it must
+   * not be lost, so it is taken as it is.
+   */
+  #isUnlimited(error: unknown): boolean {
+    const [, queue] = UNLIMITED.exec(describe(error)) ?? [];
+    if (queue === undefined || this.#unlimited.has(queue)) return false;
+    this.#unlimited.add(queue);
+    this.#options.out.aside(
+      `${queue} is of an earlier version: RabbitMQ 4 drops what lies in it after 20 deliveries, and each look is ` +
+        `one. Once it is empty: deno task queues --delete ${queue}`,
+    );
+    return true;
   }
 
   /** Says once that the broker, which is there, doesn't answer what it is asked. */

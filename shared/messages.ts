@@ -63,14 +63,17 @@ export const Ticket = z.object({
 });
 export type Ticket = z.infer<typeof Ticket>;
 
+/** Replies repeat what tickets hold. */
+const ReplyText = z.string().max(10_000);
+
 /** What a worker answers; `ticket` is the ticket's message id. */
 export const Reply = z.object({
-  ticket: z.string(),
-  name: z.string(),
+  ticket: ReplyText,
+  name: ReplyText,
   category: z.enum(["A", "B", "C", "D", "E"]),
-  worker: z.string(),
-  handled: z.string(),
-  text: z.string(),
+  worker: ReplyText,
+  handled: ReplyText,
+  text: ReplyText,
 });
 export type Reply = z.infer<typeof Reply>;
 

@@ -29,8 +29,9 @@ export const WATCH_EXCHANGE = "watch";
 const MAX_REPLIES = 10_000;
 
 /**
- * Readings are judged in order, and notices wait for their server, so neither is given up after some
- * deliveries. As good as no limit: RabbitMQ 3.10 takes -1 for 0, and 4.x drops after 20 without it.
+ * Readings are judged in order, notices wait for their server, dead letters and saved states are looked at: none of
+ * them is given up after some deliveries. As good as no limit: RabbitMQ 3.10 takes -1 for 0, and 4.x drops after 20
+ * without it.
  */
 const ENDLESS_DELIVERIES = 1_000_000;
 
@@ -86,7 +87,7 @@ export function stateQueue(queue: string): Queue {
   return {
     queue: `${queue}.state`,
     durable: true,
-    arguments: { ...QUORUM, "x-max-length": 1 },
+    arguments: { ...QUORUM, "x-max-length": 1, "x-delivery-limit": ENDLESS_DELIVERIES },
   };
 }
 
@@ -110,7 +111,11 @@ export function noticeQueue(kind: NoticeKind, alerts: string = ALERT_QUEUES.aler
 
 /** Where messages of a queue go that can't be handled. */
 export function deadQueue(queue: string): Queue {
-  return { queue: `${queue}.dead`, durable: true, arguments: QUORUM };
+  return {
+    queue: `${queue}.dead`,
+    durable: true,
+    arguments: { ...QUORUM, "x-delivery-limit": ENDLESS_DELIVERIES },
+  };
 }
 
 /**

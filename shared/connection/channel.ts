@@ -43,17 +43,27 @@ export class Channel {
   /** Called with each message that comes back, before its confirm. */
   onReturn: (message: { routingKey: string; messageId?: string }) => void = () => {};
   readonly #channel: AMQPChannel;
+  readonly #unlimited: ReadonlySet<string>;
   readonly #connection: AbortSignal;
   readonly #closed = new AbortController();
 
-  /** Opens a channel of a connection. */
-  static async open(client: Client): Promise<Channel> {
-    return new Channel(await client.channel(), client.ended);
+  /**
+   * Opens a channel of a connection.
+   *
+   * @param unlimited Queues that exist without a delivery limit: they are declared as they are.
+   */
+  static async open(client: Client, unlimited: ReadonlySet<string>): Promise<Channel> {
+    return new Channel(await client.channel(), client.ended, unlimited);
   }
 
-  private constructor(channel: AMQPChannel, connection: AbortSignal) {
+  private constructor(
+    channel: AMQPChannel,
+    connection: AbortSignal,
+    unlimited: ReadonlySet<string>,
+  ) {
     this.#channel = channel;
     this.#connection = connection;
+    this.#unlimited = unlimited;
     const onEnd = () => this.#closed.abort(connection.reason);
     connection.addEventListener("abort", onEnd);
     this.closed.addEventListener("abort", () => connection.removeEventListener("abort", onEnd));
@@ -106,8 +116,9 @@ export class Channel {
     },
   ): Promise<QueueState> {
     const options = { durable, exclusive, passive, autoDelete: false };
+    const { "x-delivery-limit": _, ...others } = args;
     const { name, ...counts } = await this.#answer(
-      this.#channel.queueDeclare(queue, options, args),
+      this.#channel.queueDeclare(queue, options, this.#unlimited.has(queue) ? others : args),
     );
     return { queue: name, ...counts };
   }

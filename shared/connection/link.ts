@@ -102,10 +102,11 @@ export class Link {
   /**
    * Opens a channel, as soon as there is a connection.
    *
+   * @param unlimited As {@link Channel.open} takes it.
    * @throws {FailedError} If it is closed meanwhile.
    */
-  async channel(): Promise<Channel> {
-    return await Channel.open(await this.#client);
+  async channel(unlimited: ReadonlySet<string>): Promise<Channel> {
+    return await Channel.open(await this.#client, unlimited);
   }
 
   /** Closes it; a broker that doesn't answer is given 3 s. */

@@ -2,8 +2,8 @@
  * Looking into a queue and leaving it as it was.
  *
  * A message that is taken and requeued alone moves behind others. So every letter stays unacknowledged until the
- * end, at the broker and not here, and then all go back oldest first. They are given back with `basic.nack`, which
- * RabbitMQ 4 doesn't count as a failed delivery: its quorum queues drop a message after 20 of those.
+ * end, at the broker and not here, and then the channel is closed: all go back, oldest first. Not by `basic.nack`, after
+ * which RabbitMQ 3.10 has more than 32 letters of a queue with a delivery limit in any order.
  */
 import { delay } from "../abort.ts";
 import type { Channel, Connection, Delivery } from "../connection.ts";
@@ -19,20 +19,30 @@ const QUIET_MS = 100;
 /** So often; then it is given up. */
 const MAX_QUIET = 100;
 
-/** How long the broker may take to queue again what was given back, and how often it is asked; milliseconds. */
-const GIVE_BACK_MS = 5000;
+/** So often where the broker says that no more is ready, though not all has come: a letter may be 100 MB. */
+const MAX_UNDER_WAY = 20;
+
+/**
+ * How long the broker may take to queue again what was given back (200,000 letters: 6 s), how long it is waited for
+ * after Ctrl-C, and how often it is asked; milliseconds.
+ */
+const GIVE_BACK_MS = 60_000;
+const HURRIED_MS = 5000;
 const POLL_MS = 20;
 
 /** Takes the letters of a queue; `await using` gives back those that were not acknowledged, in their order. */
 export class LetterReader implements AsyncDisposable {
+  readonly #connection: Connection;
   readonly #queue: string;
   readonly #channel: Channel;
   readonly #inbox = new Inbox();
   /** The delivery tags that each consumer holds, oldest first; the last one is that of now. */
   readonly #consumers: Set<number>[] = [];
   #consumerTag: string | undefined;
+  #signal: AbortSignal | undefined;
 
-  private constructor(queue: string, channel: Channel) {
+  private constructor(connection: Connection, queue: string, channel: Channel) {
+    this.#connection = connection;
     this.#queue = queue;
     this.#channel = channel;
     channel.closed.addEventListener("abort", () => this.#inbox.end());
@@ -43,7 +53,7 @@ export class LetterReader implements AsyncDisposable {
     const channel = await connection.channel("consume", async (channel) => {
       await channel.basicQos(MAX_HELD_PER_CONSUMER);
     });
-    return new LetterReader(queue, channel);
+    return new LetterReader(connection, queue, channel);
   }
 
   /**
@@ -52,6 +62,8 @@ export class LetterReader implements AsyncDisposable {
    * @throws {FailedError} If the connection is lost: everything unacknowledged is in its queue again.
    */
   async *letters(count: number, signal: AbortSignal): AsyncGenerator<Delivery> {
+    this.#signal = signal;
+    const there = await this.#lost(this.#ready());
     for (let taken = 0, quiet = 0; taken < count && !signal.aborted;) {
       this.requireOpen();
       if (this.#inbox.size === 0 && this.#isFull) await this.#lost(this.#nextConsumer());
@@ -61,7 +73,9 @@ export class LetterReader implements AsyncDisposable {
         quiet = 0;
         yield delivery;
       } else if (this.#channel.active) {
-        if (await this.#lost(this.#ready()) === 0 && this.#inbox.size === 0) return;
+        const ready = await this.#lost(this.#ready());
+        const over = taken >= there || quiet > MAX_UNDER_WAY;
+        if (ready === 0 && this.#inbox.size === 0 && over) return;
         if (++quiet > MAX_QUIET) {
           throw new FailedError(`${this.#queue} has letters, but RabbitMQ doesn't deliver them`);
         }
@@ -88,20 +102,17 @@ export class LetterReader implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await this.#cancel();
-      for (const held of this.#consumers) {
-        const deliveryTag = [...held].at(-1);
-        if (deliveryTag) this.#channel.giveBack({ deliveryTag, multiple: true });
-      }
-      const count = this.#consumers.reduce((sum, held) => sum + held.size, 0);
-      // Whoever looks next must find them.
-      const deadline = performance.now() + GIVE_BACK_MS;
-      while (await this.#ready() < count && performance.now() < deadline) await delay(POLL_MS);
-    } catch {
-      // Without the channel the broker has them back already.
-    }
+    const count = this.#consumers.reduce((sum, held) => sum + held.size, 0);
+    const wasOpen = this.#channel.active;
     await this.#channel.close();
+    // Whoever looks next must find them. Without its channel the broker had them back already.
+    const since = performance.now();
+    const patience = () => this.#signal?.aborted ? HURRIED_MS : GIVE_BACK_MS;
+    while (wasOpen && performance.now() - since < patience()) {
+      const state = await this.#connection.inspect(this.#queue).catch(() => undefined);
+      if (!state || state.ready >= count) return;
+      await delay(POLL_MS);
+    }
   }
 
   get #isFull(): boolean {
