@@ -156,7 +156,11 @@ async function watch(
   const waiting = new Set(monitors.keys());
   const queues = [...monitors.keys()].map((channel) => names[channel]);
   const standby = new Standby(connection, out, queues);
-  using idle = new IdleWatch(values.exitWhenIdle, () => standby.isHeldBack());
+  using idle = new IdleWatch(
+    values.exitWhenIdle,
+    () => standby.isHeldBack(),
+    () => connection.refused,
+  );
   await Promise.all([...monitors].map(([channel, monitor]) => {
     const queue = names[channel];
     return consumeWithState(connection, {

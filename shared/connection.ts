@@ -49,6 +49,7 @@ export class Connection implements AsyncDisposable {
   /** Queues of ours that exist without a delivery limit. */
   readonly #unlimited = new Set<string>();
   #blocked = false;
+  #refused = false;
   #silenceTold = false;
   readonly #closed = new AbortController();
 
@@ -92,6 +93,11 @@ export class Connection implements AsyncDisposable {
   /** Whether a connection that was there is lost at the moment. */
   get away(): boolean {
     return this.#away.size > 0;
+  }
+
+  /** Whether the broker, which was lost, is back and refuses user or vhost. */
+  get refused(): boolean {
+    return this.#refused;
   }
 
   /**
@@ -194,7 +200,7 @@ export class Connection implements AsyncDisposable {
       listener: {
         onLost: () => this.#lost(role),
         onRestored: () => this.#restored(role),
-        onRefused: (why) => out.error(`${why.message}. Trying again until it doesn't`),
+        onRefused: (why) => this.#onRefused(why),
         onBlocked: (reason) => this.#setBlocked(role, reason),
       },
     });
@@ -242,7 +248,13 @@ export class Connection implements AsyncDisposable {
     }
   }
 
+  #onRefused(why: FailedError): void {
+    if (!this.#refused) this.#options.out.error(`${why.message}. Trying again until it doesn't`);
+    this.#refused = true;
+  }
+
   #restored(role: Role): void {
+    this.#refused = false;
     if (!this.#away.delete(role) || this.#away.size > 0) return;
     this.#options.out.problem(
       { event: "reconnected" },

@@ -8,6 +8,7 @@ export class IdleWatch implements Disposable {
   readonly signal: AbortSignal;
   readonly #idleMs: number;
   readonly #isHeldBack: () => boolean | Promise<boolean>;
+  readonly #isHopeless: () => boolean;
   readonly #busy = new Set<string>();
   readonly #over = new AbortController();
   readonly #timer: ReturnType<typeof setInterval> | undefined;
@@ -17,11 +18,17 @@ export class IdleWatch implements Disposable {
   /**
    * @param idleMs In milliseconds; `undefined` never ends.
    * @param isHeldBack Whether it is quiet for another reason than that there is nothing to do.
+   * @param isHopeless Whether nothing can come until somebody helps: then the time counts, whatever else is so.
    */
-  constructor(idleMs: number | undefined, isHeldBack: () => boolean | Promise<boolean>) {
+  constructor(
+    idleMs: number | undefined,
+    isHeldBack: () => boolean | Promise<boolean>,
+    isHopeless: () => boolean = () => false,
+  ) {
     this.signal = this.#over.signal;
     this.#idleMs = idleMs ?? Infinity;
     this.#isHeldBack = isHeldBack;
+    this.#isHopeless = isHopeless;
     if (idleMs !== undefined) this.#timer = setInterval(() => this.#look(), idleMs / LOOKS);
   }
 
@@ -43,9 +50,11 @@ export class IdleWatch implements Disposable {
     // An answer may take longer than the time between two looks.
     if (this.#looking) return;
     this.#looking = true;
-    const isIdle = () => this.#busy.size === 0 && performance.now() - this.#last >= this.#idleMs;
+    const isIdle = () =>
+      (this.#busy.size === 0 || this.#isHopeless()) &&
+      performance.now() - this.#last >= this.#idleMs;
     if (isIdle()) {
-      if (await this.#isHeldBack()) this.#last = performance.now();
+      if (!this.#isHopeless() && await this.#isHeldBack()) this.#last = performance.now();
       else if (isIdle()) this.#over.abort();
     }
     this.#looking = false;

@@ -62,6 +62,7 @@ export async function notify(
   using idle = new IdleWatch(
     options.exitWhenIdle,
     () => isHeldBack(connection, [incoming, ...queues]),
+    () => connection.refused,
   );
   const failed = new AbortController();
   const ended = AbortSignal.any([signal, idle.signal, failed.signal]);

@@ -173,7 +173,11 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
   };
 
   // Without a connection nothing can come.
-  using idle = new IdleWatch(values.exitWhenIdle, () => connection.away);
+  using idle = new IdleWatch(
+    values.exitWhenIdle,
+    () => connection.away,
+    () => connection.refused,
+  );
   await consume(connection, job.queue, handle, {
     prefetch: values.prefetch,
     dead: publisher,

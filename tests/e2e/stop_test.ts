@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { BrokerProxy } from "../proxy.ts";
 import { testBrokerUrl } from "../test_broker.ts";
-import { e2e, eventsOf, eventually, summaryOf, ticketsCsv, Vhost } from "./harness.ts";
+import { admin, e2e, eventsOf, eventually, summaryOf, ticketsCsv, Vhost } from "./harness.ts";
 
 /** What the contract says, and a second for a slow machine to start and end processes in. */
 const WITHIN_MS = 11_000;
@@ -76,4 +76,22 @@ e2e("a producer whose rows aren't confirmed ends within 10 s and says how to go 
   assert.ok(Number(confirmed) >= length);
   assert.equal(code, Number(failed) > 0 ? 1 : 0, stderr);
   assert.match(stderr, new RegExp(`To go on: .* --run r --skip ${confirmed},`));
+});
+
+e2e("a login that is refused after a loss is said once, and the idle time counts", async () => {
+  await using vhost = await Vhost.create();
+  const tasks = ["helpdesk:work", "smoker:monitor"].map((task) =>
+    vhost.start(task, ["--exit-when-idle", "3s"])
+  );
+  await Promise.all(tasks.map((task) => task.ready()));
+  await admin("DELETE", `/vhosts/${vhost.name}`);
+  try {
+    for (const task of tasks) {
+      const { stderr } = await task.ended;
+      const refusals = stderr.match(/RabbitMQ at \S+ refuses user "guest" on vhost .* not found/g);
+      assert.equal(refusals?.length, 1, stderr);
+    }
+  } finally {
+    await admin("PUT", `/vhosts/${vhost.name}`);
+  }
 });
