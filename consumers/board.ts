@@ -7,7 +7,7 @@
  * It watches: it hears what the scripts announce and looks at the queues, and takes nothing from anyone. Needs
  * the network for the broker and to listen on 127.0.0.1, `logs/` to write with `--log`.
  */
-import { delay } from "../shared/abort.ts";
+import { delay, unlessAborted } from "../shared/abort.ts";
 import { brokerAddress, URL_OPTION } from "../shared/broker_url.ts";
 import { Connection } from "../shared/connection.ts";
 import { FailedError, reasonOf } from "../shared/errors.ts";
@@ -34,6 +34,9 @@ const usage = {
 };
 
 const HOSTNAME = "127.0.0.1";
+
+/** How long answers may take that are under way when it ends, in milliseconds. */
+const GOODBYE_MS = 1000;
 
 /** How often it is noticed that the broker or a worker is gone, in milliseconds. */
 const TIDY_MS = 500;
@@ -71,7 +74,8 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
     ]);
   } finally {
     stopped.abort();
-    await server.shutdown();
+    // A request that never ends, or an answer that nobody reads, ends with the script.
+    await unlessAborted(server.shutdown(), AbortSignal.timeout(GOODBYE_MS));
   }
   out.summary(
     { event: "summary", announcements: view.heard },
@@ -85,7 +89,8 @@ function listen(
   answer: (request: Request) => Response,
 ): Deno.HttpServer<Deno.NetAddr> {
   try {
-    return Deno.serve({ hostname: HOSTNAME, port, onListen: () => {} }, answer);
+    const quiet = { onListen: () => {}, onError: () => new Response(null, { status: 400 }) };
+    return Deno.serve({ hostname: HOSTNAME, port, ...quiet }, answer);
   } catch (error) {
     const why = error instanceof Deno.errors.AddrInUse
       ? "is taken by another program: end that, or take another --port"

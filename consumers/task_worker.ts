@@ -34,7 +34,9 @@ const shown = (text: string) => text.length > MAX_SHOWN ? `${text.slice(0, MAX_S
 
 /** The work that a task asks for, in seconds: so much for every dot. */
 export function secondsOf(task: string, dotMs: number): number {
-  return (task.split(".").length - 1) * dotMs / 1000;
+  let dots = 0;
+  for (let at = task.indexOf("."); at >= 0; at = task.indexOf(".", at + 1)) dots++;
+  return dots * dotMs / 1000;
 }
 
 if (import.meta.main) {

@@ -58,17 +58,22 @@ export async function consume(
     const inbox = new Inbox();
     const consumer = await unlessAborted(subscribe(connection, queue, inbox, options), signal);
     if (!consumer) return;
-    const abandoned = new AbortController();
+    let abandoned = false;
+    let wake = () => {};
+    const abandon = () => {
+      abandoned = true;
+      wake();
+    };
     let patience: ReturnType<typeof setInterval> | undefined;
     const stop = () => {
       withdraw(consumer, inbox);
       // Without its channel the delivery in hand is the broker's again: nothing to wait for.
-      if (!consumer.channel.active) abandoned.abort();
+      if (!consumer.channel.active) abandon();
       const stopped = performance.now();
       const look = () => {
         const since = options.dead.waitingSince;
         if (since !== undefined && performance.now() - Math.max(since, stopped) > STOP_MS) {
-          abandoned.abort();
+          abandon();
         }
       };
       patience = setInterval(look, LOOK_MS);
@@ -76,7 +81,7 @@ export async function consume(
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
     const { closed } = consumer.channel;
-    closed.addEventListener("abort", () => signal.aborted && abandoned.abort());
+    closed.addEventListener("abort", () => signal.aborted && abandon());
     if (!ready) options.onReady?.();
     ready = true;
     onActivity?.(false);
@@ -88,9 +93,14 @@ export async function consume(
         const done = handle(delivery).then((verdict) =>
           settle(consumer, delivery, queue.queue, verdict, options)
         );
-        await unlessAborted(done, abandoned.signal);
-        if (abandoned.signal.aborted) return;
-        onActivity?.(false);
+        // No AbortSignal: a listener for each delivery would cost as much as the rest of it.
+        await new Promise<void>((resolve, reject) => {
+          wake = resolve;
+          if (abandoned) resolve();
+          done.then(resolve, reject);
+        });
+        if (abandoned) return;
+        if (inbox.size === 0) onActivity?.(false);
       }
     } finally {
       signal.removeEventListener("abort", stop);

@@ -115,7 +115,11 @@ class BlockParser {
       return true;
     });
     try {
-      const records = this.#parse(full.join("\n"));
+      const text = full.join("\n");
+      // Without quotes there is nothing to parse.
+      const records = text.includes('"')
+        ? this.#parse(text)
+        : full.map((line) => line.split(this.#delimiter));
       if (records.length !== full.length) return undefined;
       return records.map((cells, i) => this.#judge(cells, numbers[i] ?? 0, full[i] ?? ""));
     } catch {

@@ -16,10 +16,10 @@ export class RecentIds {
 
   /** Adds an id; beyond the limit the oldest is forgotten. */
   add(id: string): void {
-    if (this.#ids.has(id)) return;
+    const { size } = this.#ids;
+    if (this.#ids.add(id).size === size) return;
     const oldest = this.#ring[this.#next];
     if (oldest !== undefined) this.#ids.delete(oldest);
-    this.#ids.add(id);
     this.#ring[this.#next] = id;
     this.#next = (this.#next + 1) % this.#limit;
   }

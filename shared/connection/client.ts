@@ -24,7 +24,7 @@ export const FRAME_BYTES = 131_072;
  * The largest frame that can be read, in bytes. The properties of a message come in one frame, however long they are,
  * and RabbitMQ adds to them.
  */
-const READ_BYTES = 1 << 20;
+export const READ_BYTES = 1 << 20;
 
 /** Writes of a turn are gathered up to so many bytes. */
 const GATHER_BYTES = 65_536;
@@ -113,13 +113,13 @@ export class Client extends AMQPClient {
   }
 
   protected override parseFrames(view: AMQPView): void {
-    if (view.getUint8(0) !== HEADER) return super.parseFrames(view);
-    // A copy, because binary headers are views into it.
-    const frame = new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
     try {
-      super.parseFrames(new AMQPView(frame.buffer));
+      // Binary headers are views into their frame, and one that comes in pieces lies in a buffer that is used again.
+      const reused = view.getUint8(0) === HEADER && view.buffer.byteLength === READ_BYTES;
+      super.parseFrames(reused ? new AMQPView(bytesOf(view).slice().buffer) : view);
     } catch (error) {
-      super.parseFrames(withoutProperties(frame, reasonOf(error)));
+      if (view.getUint8(0) !== HEADER) throw error;
+      super.parseFrames(withoutProperties(bytesOf(view), reasonOf(error)));
     }
   }
 
@@ -156,6 +156,10 @@ export class Client extends AMQPClient {
     }
     this.send(HEARTBEAT_FRAME);
   }
+}
+
+function bytesOf(view: AMQPView): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
 }
 
 /** The header frame of a message with a note in the place of its properties. */

@@ -5,7 +5,7 @@
 import type { Field } from "@cloudamqp/amqp-client";
 import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
 import { isMiswritten, type Properties } from "./channel.ts";
-import { FRAME_BYTES } from "./client.ts";
+import { FRAME_BYTES, READ_BYTES } from "./client.ts";
 
 /** In a frame, beside the properties: the library writes the routing key before them, and a note may be added. */
 const RESERVED_BYTES = 2048;
@@ -29,45 +29,44 @@ export function kept(
   more: Record<string, Field> = {},
   frameBytes = FRAME_BYTES,
 ): { properties: Properties; lost: string[] } {
-  const lost: string[] = [];
+  const lost = new Set<string>();
   const simple = Object.entries(others).filter(([name, value]) => {
     const writable = value instanceof Date
       ? !isNaN(value.getTime())
       : typeof value !== "string" || bytesIn(value) <= MAX_SHORT_BYTES;
-    if (!writable) lost.push(name);
-    else if (isMarked(value)) lost.push(`${name} (not UTF-8)`);
+    if (!writable) lost.add(name);
+    else if (isMarked(value)) lost.add(`${name} (not UTF-8)`);
     return writable;
   });
   const table = Object.entries(headers ?? {}).flatMap(([name, value]) => {
     const field = writable(value, shown(name), lost, 0);
     if (bytesIn(name) <= MAX_SHORT_BYTES && field !== undefined) return [[name, field] as const];
-    lost.push(shown(name));
+    lost.add(shown(name));
     return [];
   });
-  const left = Object.fromEntries(simple);
   const properties = (fields: typeof table) => ({
-    ...left,
+    ...Object.fromEntries(simple),
     headers: { ...Object.fromEntries(fields), ...more },
   });
   // The largest go first, until the others fit.
-  const bySize = table.map((field) => ({
-    field,
-    size: sizeOf({ headers: { [field[0]]: field[1] } }),
-  }))
-    .sort((a, b) => a.size - b.size);
-  const fields = new Set(table);
-  while (sizeOf(properties([...fields])) > frameBytes - RESERVED_BYTES) {
-    const largest = bySize.pop();
-    if (!largest) break;
-    fields.delete(largest.field);
-    lost.push(`${shown(largest.field[0])} (too long)`);
+  const sizes = new Map(
+    table.map((field) => [field, sizeOf({ headers: { [field[0]]: field[1] } })]),
+  );
+  let room = frameBytes - RESERVED_BYTES - sizeOf(properties([]));
+  const small = new Set(
+    [...table].sort((a, b) => (sizes.get(a) ?? 0) - (sizes.get(b) ?? 0))
+      .filter((field) => (room -= sizes.get(field) ?? 0) >= 0),
+  );
+  const fields = table.filter((field) => small.has(field));
+  for (const field of table) {
+    if (!small.has(field)) lost.add(`${shown(field[0])} (too long)`);
   }
-  return { properties: properties([...fields]), lost };
+  return { properties: properties(fields), lost: [...lost] };
 }
 
 /** A header's value as the library writes it unchanged; `undefined` if there is none. */
-function writable(value: Field, name: string, lost: string[], depth: number): Field {
-  const note = (what: string) => void lost.push(`${name} (${what})`);
+function writable(value: Field, name: string, lost: Set<string>, depth: number): Field {
+  const note = (what: string) => void lost.add(`${name} (${what})`);
   if (typeof value === "number") return writableNumber(value, note);
   if (isMarked(value)) note("not UTF-8");
   if (value instanceof Date) return isNaN(value.getTime()) ? undefined : value;
@@ -107,10 +106,13 @@ function shown(name: string): string {
   return name.length > 40 ? `${name.slice(0, 40)}…` : name;
 }
 
-/** Bytes that properties need in a frame; infinite if they need more than one. */
+/** Longer than any frame that is read. */
+const SCRATCH = new AMQPView(new ArrayBuffer(2 * READ_BYTES));
+
+/** Bytes that properties need in a frame; infinite for more than any. */
 function sizeOf(properties: Properties): number {
   try {
-    return new AMQPView(new ArrayBuffer(FRAME_BYTES)).setProperties(0, properties);
+    return SCRATCH.setProperties(0, properties);
   } catch (error) {
     if (error instanceof RangeError) return Infinity;
     throw error;

@@ -104,6 +104,8 @@ export class LetterReader implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const count = this.#consumers.reduce((sum, held) => sum + held.size, 0);
     const wasOpen = this.#channel.active;
+    // The broker's answer comes after what was acknowledged.
+    await this.#cancel().catch(() => {});
     await this.#channel.close();
     // Whoever looks next must find them. Without its channel the broker had them back already.
     const since = performance.now();

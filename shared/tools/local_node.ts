@@ -136,6 +136,8 @@ export async function lockFolder(data: string, { signal, report }: Waiting): Pro
   let file: Deno.FsFile;
   try {
     await Deno.mkdir(`${data}/log`, { recursive: true });
+    // Messages, the cookie and the log are nobody else's business.
+    if (Deno.build.os !== "windows") await Deno.chmod(data, 0o700);
     await Deno.mkdir(`${data}/home`, { recursive: true, mode: 0o700 });
     file = await Deno.open(`${data}/lock`, { create: true, write: true });
   } catch (error) {

@@ -406,6 +406,33 @@ browserTest("the broker killed and back: the page says so and catches up", async
   }
 });
 
+e2e("the board ends at once, whatever its clients do, and no request makes it talk", async () => {
+  await using vhost = await Vhost.create();
+  await using stack = new AsyncDisposableStack();
+  const board = vhost.start("board", ["--port", "0"]);
+  await board.ready();
+  const { port } = new URL(String(eventsOf(board, "ready")[0]?.url));
+  const send = async (head: string) => {
+    const connection = stack.use(await Deno.connect({ hostname: "127.0.0.1", port: Number(port) }));
+    await connection.write(new TextEncoder().encode(head));
+    return connection;
+  };
+  const odd = await send("GET http://[/ HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+  const answer = await new Response(odd.readable).text();
+  assert.match(answer, /^HTTP\/1\.1 4\d\d /);
+  const host = `host: localhost:${port}\r\n`;
+  await send(`GET / HTTP/1.1\r\n${host}`);
+  await send(`POST / HTTP/1.1\r\n${host}content-length: 100\r\n\r\nhalf of it`);
+  // Reads nothing of what comes.
+  await send(`GET /events HTTP/1.1\r\n${host}\r\n`);
+  const since = performance.now();
+  await board.kill("INT");
+  const { code, stderr } = await board.ended;
+  assert.equal(code, 0, stderr);
+  assert.ok(performance.now() - since < 5000, `${performance.now() - since} ms`);
+  assert.equal(stderr.match(/error|at .*\.ts/i), null, stderr);
+});
+
 e2e("the board is for this machine only, and only shows", async () => {
   await using vhost = await Vhost.create();
   const url = await startBoard(vhost);

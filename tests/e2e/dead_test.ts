@@ -209,12 +209,16 @@ e2e("killed while it puts letters back: none is lost", async () => {
     async () => await ready("help_queue") + await ready(HELP_DEAD) >= all.length,
   );
   assert.ok(await ready(HELP_DEAD) > 0, "killed too late for this test");
-  const second = await vhost.run("dead", args);
-  assert.equal(second.code, 0, second.stderr);
-  assert.equal(await ready(HELP_DEAD), 0);
+  // What came twice was counted for letters that were still to come back.
+  await eventually("all letters to be put back", async () => {
+    const next = await vhost.run("dead", args);
+    assert.equal(next.code, 0, next.stderr);
+    return await ready(HELP_DEAD) === 0 && await ready("help_queue") >= all.length;
+  });
   const back = messageIds(await takeRaw(vhost.url, "help_queue"));
   assert.equal(new Set(back).size, all.length);
-  assert.ok(back.length <= all.length + 300, `${back.length - all.length} came twice`);
+  // 300 are under way; of as many more the acknowledgements may be lost with the connection.
+  assert.ok(back.length <= all.length + 600, `${back.length - all.length} came twice`);
 });
 
 e2e("--discard removes what matches: asked in a terminal, elsewhere with --yes", async () => {
