@@ -11,6 +11,7 @@ import type { Channel, Delivery, Message, Properties } from "./connection/channe
 import { Link } from "./connection/link.ts";
 import { FailedError } from "./errors.ts";
 import type { Output } from "./output.ts";
+import type { Queue } from "./topology.ts";
 import { codeOf, describe, refusal } from "./refusals.ts";
 
 export { NOT_KEPT } from "./connection/client.ts";
@@ -21,12 +22,11 @@ export type { Channel, Delivery, Message, Properties };
 /** Wait before a channel is opened again, in milliseconds. */
 export const RETRY_MS = 200;
 
-/** A broker that takes longer than this to set up a channel is slow enough to be told of, in milliseconds. */
+/** A broker that takes longer than this to set up a channel is slow enough to be reported, in milliseconds. */
 const SILENCE_MS = 10_000;
 
 /** What RabbitMQ says of a queue of dead letters, or of a saved state, that has no delivery limit. */
-const UNLIMITED =
-  /inequivalent arg 'x-delivery-limit' for queue '([^']+\.(?:dead|state))'.* current is none/;
+const UNLIMITED = /inequivalent arg 'x-delivery-limit' for queue '([^']+\.(?:dead|state))'/;
 
 /** What a connection is for. */
 export type Role = "publish" | "consume";
@@ -163,6 +163,16 @@ export class Connection implements AsyncDisposable {
           throw error;
         }),
     );
+  }
+
+  /**
+   * Declares a queue.
+   *
+   * @returns Whether it has the delivery limit that it should have: one of an earlier version hasn't.
+   */
+  async declare(queue: Queue): Promise<boolean> {
+    await this.once("publish", (channel) => channel.queueDeclare(queue));
+    return !this.#unlimited.has(queue.queue);
   }
 
   /** Looks at a queue without creating it; `undefined` if there is none. */

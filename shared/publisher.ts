@@ -44,11 +44,11 @@ export interface PublisherOptions {
 }
 
 /** Called once with what became of a message, or with the error because of which nobody knows. */
-export type Settled = (outcome: Outcome | undefined, error?: unknown) => void;
+export type OnSettled = (outcome: Outcome | undefined, error?: unknown) => void;
 
 interface Unconfirmed {
   readonly message: Message;
-  readonly settled: Settled;
+  readonly onSettled: OnSettled;
   /** The last that it was sent on. */
   channel: Channel | undefined;
   sentAt: number;
@@ -136,13 +136,13 @@ export class Publisher implements Disposable {
     );
   }
 
-  /** The same for many messages: it makes no promise of its own. */
-  send(message: Message, settled: Settled): void {
-    if (this.#failure !== undefined) return settled(undefined, this.#failure);
+  /** Publishes a message as {@link publish} does, without a promise: for producers of many. */
+  send(message: Message, onSettled: OnSettled): void {
+    if (this.#failure !== undefined) return onSettled(undefined, this.#failure);
     const now = performance.now();
     const entry = {
       message,
-      settled,
+      onSettled,
       channel: undefined,
       sentAt: now,
       returned: false,
@@ -203,7 +203,7 @@ export class Publisher implements Disposable {
     if (!this.#unconfirmed.delete(entry)) return;
     this.#tries = 0;
     if (this.#unconfirmed.size === 0) this.#told = false;
-    entry.settled(entry.returned ? "returned" : "confirmed");
+    entry.onSettled(entry.returned ? "returned" : "confirmed");
     this.#wakeSoon();
   }
 
@@ -213,14 +213,15 @@ export class Publisher implements Disposable {
     // A channel that is lost tells of itself, with all that it carried.
     if (mayPass(error) || !this.#unconfirmed.delete(entry)) return;
     const why = `A message for ${entry.message.queue} can't be written: ${reasonOf(error)}`;
-    entry.settled(undefined, new FailedError(why, { cause: error }));
+    entry.onSettled(undefined, new FailedError(why, { cause: error }));
     this.#wakeSoon();
   }
 
   #onReturned(channel: Channel, messageId: string | undefined, queue: string): void {
     for (const entry of this.#unconfirmed) {
       if (entry.channel !== channel || entry.returned || entry.message.queue !== queue) continue;
-      if (entry.message.properties.messageId !== messageId) continue;
+      // An empty id isn't written.
+      if ((entry.message.properties.messageId || undefined) !== messageId) continue;
       entry.returned = true;
       return;
     }
@@ -268,7 +269,7 @@ export class Publisher implements Disposable {
     this.#failure ??= error;
     const given = [...this.#unconfirmed];
     this.#unconfirmed.clear();
-    for (const { settled } of given) settled(undefined, error);
+    for (const { onSettled } of given) onSettled(undefined, error);
     this.#wake();
   }
 

@@ -147,15 +147,15 @@ export class Sender<T> {
 /** Gives a message its id and the properties that all have. */
 function toMessage(outgoing: Outgoing, { run, row }: Place, appId: string): Message {
   const { queue, channel, body, contentType } = outgoing;
-  const properties = {
-    messageId: channel === undefined ? `${run}/${row}` : `${run}/${row}/${channel}`,
-    appId,
-    headers: { "published-at": Date.now() },
-  };
   return {
     queue,
     body: Buffer.from(body),
-    properties: contentType === undefined ? properties : { ...properties, contentType },
+    properties: {
+      ...contentType === undefined ? {} : { contentType },
+      messageId: channel === undefined ? `${run}/${row}` : `${run}/${row}/${channel}`,
+      appId,
+      headers: { "published-at": Date.now() },
+    },
   };
 }
 

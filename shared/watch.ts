@@ -106,6 +106,7 @@ export class Announcer implements AsyncDisposable {
     this.#timer = undefined;
     const left = [...this.#left];
     this.#left.clear();
+    this.#allowance -= left.length;
     for (const [key, body] of left) this.#send(key, body);
   }
 

@@ -85,3 +85,21 @@ Deno.test("`kept()` leaves out the largest headers until the others fit into a f
   assert.deepEqual(lost, ["b (too long)"]);
   assert.deepEqual(Object.keys(properties.headers ?? {}), ["small", "a", "c", "reason"]);
 });
+
+Deno.test("`kept()` counts each header as long as it is", () => {
+  const headers = Object.fromEntries(
+    Array.from({ length: 15_000 }, (_, i) => [String(i).padStart(4, "0"), null]),
+  );
+  const names = Object.keys(headers);
+  const fits = kept({ headers });
+  assert.deepEqual(fits.lost, []);
+  const half = kept({ headers }, {}, 65_536);
+  // Two bytes beside each name; 2048 are reserved.
+  const room = 65_536 - 2048 - 6;
+  const bytes = Object.keys(half.properties.headers ?? {}).reduce(
+    (sum, n) => sum + n.length + 2,
+    0,
+  );
+  assert.ok(bytes <= room && bytes > room - 7, `${bytes} of ${room}`);
+  assert.equal(half.lost.length + Object.keys(half.properties.headers ?? {}).length, names.length);
+});

@@ -8,6 +8,7 @@ export class BrokerProxy implements Disposable {
   readonly #target: Deno.ConnectOptions;
   #down = false;
   #deaf = false;
+  #hold: { from: Uint8Array; client?: Deno.Conn; held: number[] } | undefined;
 
   /** @param target Where the broker is. @default the tests' broker */
   constructor(target: Deno.ConnectOptions = testBroker().hosts[0] ?? assert.fail("no broker")) {
@@ -40,6 +41,23 @@ export class BrokerProxy implements Disposable {
     this.#deaf = true;
   }
 
+  /** Keeps what the broker sends on a connection, from these bytes on, until {@link release}. */
+  holdFrom(bytes: Uint8Array): void {
+    this.#hold = { from: bytes, held: [] };
+  }
+
+  /** Bytes that are kept. */
+  get held(): number {
+    return this.#hold?.held.length ?? 0;
+  }
+
+  /** Sends what is kept, all of it at once. */
+  async release(): Promise<void> {
+    const { client, held = [] } = this.#hold ?? {};
+    this.#hold = undefined;
+    await client?.write(Uint8Array.from(held));
+  }
+
   /** Connections that are let through. */
   get connections(): number {
     return this.#open.size / 2;
@@ -59,7 +77,9 @@ export class BrokerProxy implements Disposable {
       try {
         const server = await Deno.connect(this.#target);
         for (const socket of [client, server]) this.#open.add(socket);
-        Promise.race([pipe(client, server, () => this.#deaf), pipe(server, client)]).then(() => {
+        const isHeld = (bytes: Uint8Array) => this.#isHeld(client, bytes);
+        const ended = [pipe(client, server, () => this.#deaf), pipe(server, client, isHeld)];
+        Promise.race(ended).then(() => {
           for (const socket of [client, server]) this.#open.delete(socket);
         });
       } catch {
@@ -67,13 +87,27 @@ export class BrokerProxy implements Disposable {
       }
     }
   }
+
+  #isHeld(client: Deno.Conn, bytes: Uint8Array): boolean {
+    const hold = this.#hold;
+    if (!hold || (hold.client ?? client) !== client) return false;
+    if (!hold.client && !Buffer.from(bytes).includes(Buffer.from(hold.from))) return false;
+    hold.client = client;
+    hold.held.push(...bytes);
+    return true;
+  }
 }
 
-async function pipe(from: Deno.Conn, to: Deno.Conn, isDeaf = () => false): Promise<void> {
+/** @param keeps Whether bytes don't go on. */
+async function pipe(
+  from: Deno.Conn,
+  to: Deno.Conn,
+  keeps: (bytes: Uint8Array) => boolean,
+): Promise<void> {
   const buffer = new Uint8Array(65_536);
   try {
     for (let length; (length = await from.read(buffer)) !== null;) {
-      if (isDeaf()) continue;
+      if (keeps(buffer.subarray(0, length))) continue;
       for (let sent = 0; sent < length;) sent += await to.write(buffer.subarray(sent, length));
     }
   } catch {

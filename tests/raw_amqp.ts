@@ -177,6 +177,17 @@ export class RawConnection implements Disposable {
 /** The longest header value that fits into the frame with a message's properties and a table of one field. */
 export const LONGEST_HEADER = FRAME_MAX - 8 - 14 - 4 - "\x05h\x00\x00\x00\x00long".length - 16;
 
+/** A table without a name in another, and so on: six bytes for each. */
+export function deep(levels: number): Bytes {
+  return bytes(
+    ...Array.from({ length: levels }, (_, level) => [
+      field("F", int(4, 6 * (levels - level - 1) + 2)),
+      0,
+    ]).flat(),
+    field("V"),
+  );
+}
+
 /** Messages made by hand: what they are, and their properties. */
 export function oddProperties(): Map<string, RawProperties> {
   const text255 = "x".repeat(255);
@@ -184,15 +195,6 @@ export function oddProperties(): Map<string, RawProperties> {
   const headers = (name: string, value: Uint8Array): RawProperties => ({
     headers: table({ [name]: value }),
   });
-  /** Tables without names in each other, six bytes for each. */
-  const deep = (levels: number) =>
-    bytes(
-      ...Array.from({ length: levels }, (_, level) => [
-        field("F", int(4, 6 * (levels - level - 1) + 2)),
-        0,
-      ]).flat(),
-      field("V"),
-    );
   const all: [string, RawProperties][] = [
     ...([
       "contentType",
@@ -229,6 +231,11 @@ export function oddProperties(): Map<string, RawProperties> {
         Array.from({ length: 1000 }, (_, i) => [`h${i}`, field("I", int(4, i))]),
       )),
     }],
+    ["as many headers as a frame can hold", {
+      headers: table(Object.fromEntries(
+        Array.from({ length: 12_000 }, (_, i) => [`${i}`, field("i", int(4, 2 ** 32 - 1))]),
+      )),
+    }],
     ["a header without a name", headers("", field("V"))],
     ["a header with a long name", headers(text255, field("V"))],
     ["a header __proto__", headers("__proto__", field("F", table({ a: field("V") })))],
@@ -263,7 +270,7 @@ export function oddProperties(): Map<string, RawProperties> {
       "a table": field("F", table({ a: field("S", longText("b")), c: field("F", table({})) })),
       "a list": field("A", longText(bytes(field("V"), field("I", int(4, 1))))),
       "tables in each other": deep(40),
-      "tables in each other up to a frame": deep(Math.floor(LONGEST_HEADER / 6)),
+      "tables in each other that no stack can hold": deep(10_000),
     }).map(([what, value]): [string, RawProperties] => [what, headers("h", value)]),
     // Where we look for a number or a text.
     ...["x-delivery-count", "reason", "original-queue", "failed-at", "published-at", "window-ms"]

@@ -1,4 +1,4 @@
-/** A channel: the AMQP library's, with an end that everybody hears of, and the forms of messages that the rest uses. */
+/** A channel: the AMQP library's, with a signal of its end, and the forms of messages that the rest uses. */
 import {
   type AMQPChannel,
   AMQPConsumer,
@@ -37,6 +37,9 @@ export interface QueueState {
   readonly consumerCount: number;
 }
 
+/** How long the broker may take to close a channel, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 3000;
+
 const NO_BODY = new Uint8Array();
 
 export class Channel {
@@ -65,6 +68,7 @@ export class Channel {
     this.#connection = connection;
     this.#unlimited = unlimited;
     const onEnd = () => this.#closed.abort(connection.reason);
+    if (connection.aborted) onEnd();
     connection.addEventListener("abort", onEnd);
     this.closed.addEventListener("abort", () => connection.removeEventListener("abort", onEnd));
     channel.onerror = (reason) => this.#closed.abort(new Error(reason));
@@ -84,7 +88,7 @@ export class Channel {
 
   /** Whether it is open. */
   get active(): boolean {
-    return !this.#channel.closed;
+    return !this.#channel.closed && !this.closed.aborted;
   }
 
   /** Closes it; resolves when the broker has, too. */
@@ -92,8 +96,9 @@ export class Channel {
     if (!this.active) return;
     const closing = this.#channel.close();
     this.#closed.abort(new Error("the channel was closed"));
-    // The library forgets it when the connection is lost meanwhile.
-    await unlessAborted(closing, this.#connection).catch(() => {});
+    // The library forgets it when the connection is lost meanwhile, or the broker closes the channel, too.
+    const over = AbortSignal.any([this.#connection, AbortSignal.timeout(CLOSE_TIMEOUT_MS)]);
+    await unlessAborted(closing, over).catch(() => {});
   }
 
   /** Asks the broker to confirm what is published from now on. */
@@ -167,6 +172,7 @@ export class Channel {
   /**
    * Subscribes to a queue.
    *
+   * @param onDelivery Called with each delivery. It must not throw: that would end the script.
    * @param onCancelled Called when the subscription has ended, by whomever.
    * @returns The consumer's tag.
    */
@@ -183,7 +189,7 @@ export class Channel {
     const take = (message: AMQPMessage) => {
       if (this.active) onDelivery(toDelivery(message));
     };
-    // The library's own is there a moment after the broker's answer: deliveries that come with it would be lost.
+    // The library's own is there a moment after the broker's answer: a cancel that comes with it would not be noticed.
     const first = new AMQPConsumer(this.#channel, tag, take);
     this.#channel.consumers.set(tag, first);
     const params = { tag, exclusive, noAck };

@@ -37,6 +37,9 @@ const BEFORE_PROPERTIES = BEFORE_PAYLOAD + 12;
 const FRAME_END = 0xce;
 const HEARTBEAT_FRAME = Uint8Array.of(8, 0, 0, 0, 0, 0, 0, FRAME_END);
 
+/** The header that names what of a message's properties couldn't be kept, and why. */
+export const NOT_KEPT = "not-kept";
+
 const SENT = Promise.resolve();
 
 export class Client extends AMQPClient {
@@ -99,7 +102,7 @@ export class Client extends AMQPClient {
     this.socket?.destroy(new Error(reason));
   }
 
-  /** Never rejects: a write that fails is told of by the end of the connection. */
+  /** Never rejects: a write that fails is reported by the end of the connection. */
   override send(bytes: Uint8Array): Promise<void> {
     if (this.#length === 0) setImmediate(() => this.#flush());
     if (this.#length + bytes.length > GATHER_BYTES) this.#flush();
@@ -114,9 +117,9 @@ export class Client extends AMQPClient {
 
   protected override parseFrames(view: AMQPView): void {
     try {
-      // Binary headers are views into their frame, and one that comes in pieces lies in a buffer that is used again.
-      const reused = view.getUint8(0) === HEADER && view.buffer.byteLength === READ_BYTES;
-      super.parseFrames(reused ? new AMQPView(bytesOf(view).slice().buffer) : view);
+      // Binary headers are views into their frame.
+      const copies = view.getUint8(0) === HEADER && isUsedAgain(view);
+      super.parseFrames(copies ? new AMQPView(bytesOf(view).slice().buffer) : view);
     } catch (error) {
       if (view.getUint8(0) !== HEADER) throw error;
       super.parseFrames(withoutProperties(bytesOf(view), reasonOf(error)));
@@ -158,6 +161,11 @@ export class Client extends AMQPClient {
   }
 }
 
+/** Whether a frame came in pieces: the library puts those together in a buffer of the size that it was asked for. */
+function isUsedAgain({ buffer }: AMQPView): boolean {
+  return buffer.byteLength >= READ_BYTES;
+}
+
 function bytesOf(view: AMQPView): Uint8Array<ArrayBuffer> {
   return new Uint8Array(view.buffer as ArrayBuffer, view.byteOffset, view.byteLength);
 }
@@ -173,6 +181,3 @@ function withoutProperties(frame: Uint8Array, reason: string): AMQPView {
   view.setUint32(3, end - BEFORE_PAYLOAD);
   return new AMQPView(view.buffer, 0, end + 1);
 }
-
-/** The header that names what of a message's properties couldn't be kept, and why. */
-export const NOT_KEPT = "not-kept";

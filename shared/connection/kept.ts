@@ -50,7 +50,7 @@ export function kept(
   });
   // The largest go first, until the others fit.
   const sizes = new Map(
-    table.map((field) => [field, sizeOf({ headers: { [field[0]]: field[1] } })]),
+    table.map((field) => [field, sizeOf({ headers: { [field[0]]: field[1] } }) - EMPTY_TABLE]),
   );
   let room = frameBytes - RESERVED_BYTES - sizeOf(properties([]));
   const small = new Set(
@@ -105,6 +105,9 @@ function isMarked(value: unknown): boolean {
 function shown(name: string): string {
   return name.length > 40 ? `${name.slice(0, 40)}…` : name;
 }
+
+/** Bytes of flags and length, without any field. */
+const EMPTY_TABLE = 6;
 
 /** Longer than any frame that is read. */
 const SCRATCH = new AMQPView(new ArrayBuffer(2 * READ_BYTES));

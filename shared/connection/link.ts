@@ -14,6 +14,9 @@ import { Client, type Node } from "./client.ts";
 /** How long the first connection is tried, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
+/** How long one of several nodes may take to answer, in milliseconds. */
+const TRY_MS = 3000;
+
 /** After this time it is said what is waited for, in milliseconds. */
 const PATIENCE_MS = 1000;
 
@@ -24,7 +27,7 @@ const MAX_RETRY_MS = 1000;
 /** How long a closing connection may take before it is dropped, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 3000;
 
-/** What is told of a connection. */
+/** What a connection reports. */
 export interface Listener {
   readonly onLost: () => void;
   readonly onRestored: () => void;
@@ -76,7 +79,7 @@ export class Link {
       const client = link.#connect(onError);
       if (!await unlessAborted(client, AbortSignal.any([signal, timeout]))) {
         signal.throwIfAborted();
-        throw unreachable(cause, address);
+        throw refused ?? unreachable(cause, address);
       }
       link.#client = client;
       return link;
@@ -92,9 +95,12 @@ export class Link {
     this.#address = address;
     this.#name = name;
     this.#listener = listener;
-    this.#nodes = address.hosts.flatMap((host) =>
-      isIP(host.hostname) ? [host] : ([4, 6] as const).map((family) => ({ ...host, family }))
-    );
+    const names = address.hosts.filter(({ hostname }) => !isIP(hostname));
+    // The second addresses last: when a node is lost, another node is tried before.
+    this.#nodes = [
+      ...address.hosts.map((host) => names.includes(host) ? { ...host, family: 4 as const } : host),
+      ...names.map((host) => ({ ...host, family: 6 as const })),
+    ];
     this.#client = Promise.reject(new FailedError("not connected"));
     this.#client.catch(() => {});
   }
@@ -124,7 +130,7 @@ export class Link {
   /**
    * Tries node after node, round after round.
    *
-   * @param onError Told of each failure, and whether it was the last node of a round; what it throws ends the tries.
+   * @param onError Gets each failure, and whether it was the last node of a round; what it throws ends the tries.
    * @throws {FailedError} If it is closed meanwhile.
    */
   async #connect(onError: (error: unknown, last: boolean) => Promise<void>): Promise<Client> {
@@ -137,11 +143,20 @@ export class Link {
         const client = new Client(this.#address, node, this.#name);
         const stop = () => client.drop();
         signal.addEventListener("abort", stop);
+        const timer = setTimeout(
+          stop,
+          this.#address.hosts.length > 1 ? TRY_MS : CONNECT_TIMEOUT_MS,
+        );
         try {
-          return this.#follow(await client.connect());
+          await client.connect();
+          // Closed in the same read, it doesn't tell us any more.
+          if (client.closed || signal.aborted) throw new Error("the connection was closed at once");
+          return this.#follow(client);
         } catch (error) {
+          client.drop();
           await onError(error, tried === nodes.length);
         } finally {
+          clearTimeout(timer);
           signal.removeEventListener("abort", stop);
         }
       }

@@ -9,11 +9,10 @@
  * Looking changes nothing: letters stay unacknowledged while they are read, and then lie there as before. Needs
  * the network for the broker, `logs/` to write with `--log`.
  */
-import { delay } from "../abort.ts";
+import { delay, later, STOP_MS, unlessAborted } from "../abort.ts";
 import { brokerAddress, URL_OPTION } from "../broker_url.ts";
-import { Connection } from "../connection.ts";
-import type { Delivery } from "../connection.ts";
-import { UsageError } from "../errors.ts";
+import { Connection, type Delivery } from "../connection.ts";
+import { FailedError, UsageError } from "../errors.ts";
 import { flag, integer, optional, text } from "../options.ts";
 import { counted } from "../output.ts";
 import { requireQueueName } from "../queue_names.ts";
@@ -66,9 +65,17 @@ const LIMIT = 20;
 const LOCK = "dead.lock";
 const LOCK_POLL_MS = 200;
 
+/** Ends after Ctrl-C, also where the broker doesn't answer: what is unacknowledged is in its queue again then. */
 async function main(script: DeadScript): Promise<number> {
+  const queues = chosenQueues(script.values);
+  using patience = later(script.signal, STOP_MS);
+  const code = await unlessAborted(dead(script, queues), patience.signal);
+  if (code === undefined) throw new FailedError("RabbitMQ doesn't answer: see what is there later");
+  return code;
+}
+
+async function dead(script: DeadScript, queues: readonly string[]): Promise<number> {
   const { values, out, signal } = script;
-  const queues = chosenQueues(values);
   const options = { out, signal, name: usage.script };
   await using connection = await Connection.open(
     brokerAddress(values.url, values),
@@ -91,7 +98,10 @@ async function main(script: DeadScript): Promise<number> {
     // What comes dead again while letters are put back lies behind these.
     const oldest = (await connection.inspect(queue))?.ready ?? 0;
     if (oldest === 0) continue;
-    await using reader = await LetterReader.open(connection, queue);
+    // One with other arguments isn't ours: it is taken as it is.
+    const limited = await connection.declare(deadQueue(queue.replace(/\.dead$/, "")))
+      .catch(() => true);
+    await using reader = await LetterReader.open(connection, queue, limited);
     const count = new LetterCount();
     counts.set(queue, count);
     const letters = matching(reader.letters(oldest, signal), { ...values, queue, count });

@@ -1,7 +1,6 @@
 /** What `deno task dead` does with the letters of one queue: look, put back, discard. */
 import { ask } from "../ask.ts";
-import type { Connection } from "../connection.ts";
-import type { Delivery } from "../connection.ts";
+import type { Connection, Delivery } from "../connection.ts";
 import { counted, type Output } from "../output.ts";
 import { Publisher } from "../publisher.ts";
 import type { LetterReader } from "./letter_reader.ts";

@@ -2,10 +2,11 @@
  * Looking into a queue and leaving it as it was.
  *
  * A message that is taken and requeued alone moves behind others. So every letter stays unacknowledged until the
- * end, at the broker and not here, and then the channel is closed: all go back, oldest first. Not by `basic.nack`, after
- * which RabbitMQ 3.10 has more than 32 letters of a queue with a delivery limit in any order.
+ * end, at the broker and not here, and then the channel is closed: all go back, oldest first. That counts as a delivery,
+ * and `basic.nack` doesn't everywhere; but after it RabbitMQ 3.10 has more than 32 letters of a queue with a delivery
+ * limit in any order. So it is for queues without one, whose letters RabbitMQ 4 drops after 20.
  */
-import { delay } from "../abort.ts";
+import { delay, later, unlessAborted } from "../abort.ts";
 import type { Channel, Connection, Delivery } from "../connection.ts";
 import { FailedError } from "../errors.ts";
 import { Inbox } from "../inbox.ts";
@@ -26,34 +27,40 @@ const MAX_UNDER_WAY = 20;
  * How long the broker may take to queue again what was given back (200,000 letters: 6 s), how long it is waited for
  * after Ctrl-C, and how often it is asked; milliseconds.
  */
-const GIVE_BACK_MS = 60_000;
-const HURRIED_MS = 5000;
+const GIVE_BACK_MS = 15_000;
+const HURRIED_MS = 3000;
 const POLL_MS = 20;
 
 /** Takes the letters of a queue; `await using` gives back those that were not acknowledged, in their order. */
 export class LetterReader implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #queue: string;
+  readonly #limited: boolean;
   readonly #channel: Channel;
   readonly #inbox = new Inbox();
   /** The delivery tags that each consumer holds, oldest first; the last one is that of now. */
   readonly #consumers: Set<number>[] = [];
   #consumerTag: string | undefined;
-  #signal: AbortSignal | undefined;
+  /** Hurries giving back. */
+  #signal = new AbortController().signal;
 
-  private constructor(connection: Connection, queue: string, channel: Channel) {
+  private constructor(connection: Connection, queue: string, limited: boolean, channel: Channel) {
     this.#connection = connection;
+    this.#limited = limited;
     this.#queue = queue;
     this.#channel = channel;
     channel.closed.addEventListener("abort", () => this.#inbox.end());
   }
 
-  /** @throws {FailedError} If the broker refuses. */
-  static async open(connection: Connection, queue: string): Promise<LetterReader> {
+  /**
+   * @param limited Whether the queue has a delivery limit, so that looks may count.
+   * @throws {FailedError} If the broker refuses.
+   */
+  static async open(connection: Connection, queue: string, limited = true): Promise<LetterReader> {
     const channel = await connection.channel("consume", async (channel) => {
       await channel.basicQos(MAX_HELD_PER_CONSUMER);
     });
-    return new LetterReader(connection, queue, channel);
+    return new LetterReader(connection, queue, limited, channel);
   }
 
   /**
@@ -102,18 +109,28 @@ export class LetterReader implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const count = this.#consumers.reduce((sum, held) => sum + held.size, 0);
-    const wasOpen = this.#channel.active;
+    using hurry = later(this.#signal, HURRIED_MS);
+    const over = AbortSignal.any([hurry.signal, AbortSignal.timeout(GIVE_BACK_MS)]);
+    // Without its channel the broker has them back already.
+    if (this.#channel.active) await unlessAborted(this.#giveBack(over), over);
+  }
+
+  /** Ends when the letters are ready again: whoever looks next must find them. */
+  async #giveBack(over: AbortSignal): Promise<void> {
+    const held = this.#consumers.reduce((sum, { size }) => sum + size, 0);
     // The broker's answer comes after what was acknowledged.
     await this.#cancel().catch(() => {});
+    if (!this.#limited) {
+      for (const tags of this.#consumers) {
+        const deliveryTag = [...tags].at(-1);
+        if (deliveryTag) this.#channel.giveBack({ deliveryTag, multiple: true });
+      }
+    }
     await this.#channel.close();
-    // Whoever looks next must find them. Without its channel the broker had them back already.
-    const since = performance.now();
-    const patience = () => this.#signal?.aborted ? HURRIED_MS : GIVE_BACK_MS;
-    while (wasOpen && performance.now() - since < patience()) {
+    while (!over.aborted) {
       const state = await this.#connection.inspect(this.#queue).catch(() => undefined);
-      if (!state || state.ready >= count) return;
-      await delay(POLL_MS);
+      if (!state || state.ready >= held) return;
+      await delay(POLL_MS, over);
     }
   }
 

@@ -308,6 +308,33 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "a queue deleted while its consumer is told that it is one is consumed again",
+  OPTIONS,
+  async () => {
+    await using broker = await TestBroker.open();
+    const { queue, publisher } = await setUp(broker);
+    using _ = publisher;
+    using proxy = new BrokerProxy();
+    await using connection = await connect(proxy.port);
+    // The protocol's basic.consume-ok; basic.cancel comes in the same read.
+    proxy.holdFrom(Uint8Array.of(0, 60, 0, 21));
+    const consumer = new Running(connection, queue, publisher);
+    await until("the answer", () => proxy.held > 0);
+    const answer = proxy.held;
+    await broker.connection.deleteQueue(queue.queue);
+    await until("the cancel", () => proxy.held > answer);
+    await proxy.release();
+    const declared = async () => {
+      while (!await broker.connection.inspect(queue.queue));
+    };
+    await within(declared(), "the consumer to declare its queue");
+    await within(publisher.publish(textMessage(queue, "x", "r/1")), "the confirm");
+    await consumer.got(1);
+    await consumer.stop();
+  },
+);
+
 Deno.test("an idle watch ends a consumer, but not while it works", OPTIONS, async () => {
   await using broker = await TestBroker.open();
   const { queue, publisher } = await setUp(broker);

@@ -54,10 +54,12 @@ Deno.test(
       publisher.publish(textMessage(queue, "here", "r/1")),
       publisher.publish(textMessage(gone, "gone", "r/2")),
       publisher.publish(textMessage(gone, "gone")),
+      publisher.publish(textMessage(gone, "gone", "")),
       publisher.publish(textMessage(queue, "here")),
     ];
     assert.deepEqual(await within(Promise.all(outcomes), "outcomes"), [
       "confirmed",
+      "returned",
       "returned",
       "returned",
       "confirmed",

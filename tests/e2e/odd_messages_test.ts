@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { brokerAddress } from "../../shared/broker_url.ts";
 import type { Event } from "../../shared/output.ts";
-import { field, longText, oddProperties, RawConnection, table } from "../raw_amqp.ts";
+import { deep, field, longText, oddProperties, RawConnection, table } from "../raw_amqp.ts";
 import { alertOf } from "./alert_samples.ts";
 import { e2e, eventsOf, takeRaw, Vhost } from "./harness.ts";
 import { WebHook } from "./web_hook.ts";
@@ -118,10 +118,12 @@ e2e("a dead letter names what of its properties couldn't be kept", async () => {
       long: field("S", longText("x".repeat(129_500))),
     });
     await raw.publish("task_queue", { headers }, Uint8Array.of(0xff));
+    const unreadable = table({ h: deep(10_000) });
+    await raw.publish("task_queue", { headers: unreadable }, Uint8Array.of(0xff));
     await raw.confirmed();
   }
   await vhost.run("tasks:work", ["--exit-when-idle", "1s"]);
-  const [letter] = await takeRaw(vhost.url, "task_queue.dead");
+  const [letter, unreadable] = await takeRaw(vhost.url, "task_queue.dead");
   const { "failed-at": _, "x-delivery-count": __, ...headers } = letter?.headers ?? {};
   assert.deepEqual(headers, {
     kept: "as it was",
@@ -129,4 +131,5 @@ e2e("a dead letter names what of its properties couldn't be kept", async () => {
     "original-queue": "task_queue",
     "not-kept": "long (too long)",
   });
+  assert.match(String(unreadable?.headers["not-kept"]), /^all properties: Maximum call stack size/);
 });

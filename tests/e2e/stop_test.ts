@@ -78,6 +78,34 @@ e2e("a producer whose rows aren't confirmed ends within 10 s and says how to go 
   assert.match(stderr, new RegExp(`To go on: .* --run r --skip ${confirmed},`));
 });
 
+e2e("`dead` ends within 10 s, and its letters are back", async () => {
+  await using vhost = await Vhost.create();
+  using proxy = new BrokerProxy();
+  await vhost.run("helpdesk:work", ["--exit-when-idle", "1ms"]);
+  await using connection = await vhost.connect();
+  const queue = "help_queue.dead";
+  await connection.once("publish", async (channel) => {
+    await channel.confirmSelect();
+    const letter = { queue, body: Buffer.from("[no ticket]"), properties: {} };
+    await Promise.all(Array.from({ length: 3000 }, () => channel.publish(letter)));
+  });
+  const args = ["--requeue", "--queue", "help_queue", "--yes"];
+  const dead = vhost.start("dead", args, { env: through(proxy, vhost) });
+  await dead.until((events) => eventsOf({ events }, "left").length > 0);
+  proxy.deafen();
+  const stopped = performance.now();
+  await dead.kill("INT");
+  const { stderr } = await dead.ended;
+  assert.ok(
+    performance.now() - stopped < WITHIN_MS,
+    `${performance.now() - stopped} ms: ${stderr}`,
+  );
+  await eventually(
+    "the letters",
+    async () => (await connection.inspect(queue))?.ready === 3000,
+  );
+});
+
 e2e("a login that is refused after a loss is said once, and the idle time counts", async () => {
   await using vhost = await Vhost.create();
   const tasks = ["helpdesk:work", "smoker:monitor"].map((task) =>
