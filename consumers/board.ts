@@ -12,6 +12,7 @@ import { brokerAddress, URL_OPTION } from "../shared/broker_url.ts";
 import { Connection } from "../shared/connection.ts";
 import { FailedError, reasonOf } from "../shared/errors.ts";
 import { integer, withDefault } from "../shared/options.ts";
+import type { Output } from "../shared/output.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../shared/script.ts";
 import { QUEUE_TYPE_OPTION } from "../shared/topology.ts";
 import { watch } from "../shared/watch.ts";
@@ -38,6 +39,9 @@ const HOSTNAME = "127.0.0.1";
 /** How long answers may take that are under way when it ends, in milliseconds. */
 const GOODBYE_MS = 1000;
 
+/** How long before the page is served again that the system couldn't serve, in milliseconds. */
+const RETRY_MS = 1000;
+
 /** How often it is noticed that the broker or a worker is gone, in milliseconds. */
 const TIDY_MS = 500;
 
@@ -51,7 +55,8 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   );
   const stopped = new AbortController();
   const until = AbortSignal.any([signal, stopped.signal]);
-  const server = listen(values.port, (request) => site.answer(request));
+  const answer = (request: Request) => site.answer(request);
+  const server = listen(values.port, answer);
   const { port } = server.addr;
   const site = new Site(view, port, until);
   const url = `http://localhost:${port}`;
@@ -71,11 +76,10 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
       watch(connection, { hear, onReady, signal: until }),
       queues.run(connection, (states) => view.queues = states, until),
       tidy(view, connection, until),
+      keepServing(server, answer, out, until),
     ]);
   } finally {
     stopped.abort();
-    // A request that never ends, or an answer that nobody reads, ends with the script.
-    await unlessAborted(server.shutdown(), AbortSignal.timeout(GOODBYE_MS));
   }
   out.summary(
     { event: "summary", announcements: view.heard },
@@ -83,11 +87,36 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   );
 }
 
+/** Serves until `signal`, and again where the system had no room for one more connection. */
+async function keepServing(
+  first: Server,
+  answer: (request: Request) => Response,
+  out: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const { port } = first.addr;
+  for (let server: Server | undefined = first; !signal.aborted;) {
+    try {
+      server ??= listen(port, answer);
+      await unlessAborted(server.finished, signal);
+      if (!signal.aborted) continue;
+      // A request that never ends, or an answer that nobody reads, ends with the script.
+      await unlessAborted(server.shutdown(), AbortSignal.timeout(GOODBYE_MS));
+    } catch (error) {
+      if (server) out.note(`The page is away (${reasonOf(error)}): trying again until it is back`);
+      server = undefined;
+      await delay(RETRY_MS, signal);
+    }
+  }
+}
+
+type Server = Deno.HttpServer<Deno.NetAddr>;
+
 /** @throws {FailedError} If the port can't be had. */
 function listen(
   port: number,
   answer: (request: Request) => Response,
-): Deno.HttpServer<Deno.NetAddr> {
+): Server {
   try {
     const quiet = { onListen: () => {}, onError: () => new Response(null, { status: 400 }) };
     return Deno.serve({ hostname: HOSTNAME, port, ...quiet }, answer);
