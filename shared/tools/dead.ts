@@ -101,7 +101,10 @@ async function dead(script: DeadScript, queues: readonly string[]): Promise<numb
     // One with other arguments isn't ours: it is taken as it is.
     const limited = await connection.declare(deadQueue(queue.replace(/\.dead$/, "")))
       .catch(() => true);
-    await using reader = await LetterReader.open(connection, queue, limited);
+    await using reader = await LetterReader.open(connection, queue, {
+      limited,
+      picks: limited && values.reason !== undefined && (values.requeue || values.discard),
+    });
     const count = new LetterCount();
     counts.set(queue, count);
     const letters = matching(reader.letters(oldest, signal), { ...values, queue, count });

@@ -31,36 +31,60 @@ const GIVE_BACK_MS = 15_000;
 const HURRIED_MS = 3000;
 const POLL_MS = 20;
 
+/** Tags of deliveries count in each channel from 1: ours are those of the first, then those of the second, and so on. */
+const TAGS = 2 ** 32;
+
+export interface ReaderOptions {
+  /** Whether the queue has a delivery limit, so that looks may count. */
+  readonly limited: boolean;
+  /**
+   * Whether some letters are removed between others that stay: the broker looks for each in all that its channel holds,
+   * so each consumer has a channel of its own. Killed then, thousands of letters may come back in another order.
+   */
+  readonly picks: boolean;
+}
+
+/** What one consumer holds. */
+interface Holder {
+  readonly channel: Channel;
+  /** Delivery tags of its channel, oldest first. */
+  readonly held: Set<number>;
+}
+
 /** Takes the letters of a queue; `await using` gives back those that were not acknowledged, in their order. */
 export class LetterReader implements AsyncDisposable {
   readonly #connection: Connection;
   readonly #queue: string;
-  readonly #limited: boolean;
+  readonly #options: ReaderOptions;
   readonly #channel: Channel;
   readonly #inbox = new Inbox();
-  /** The delivery tags that each consumer holds, oldest first; the last one is that of now. */
-  readonly #consumers: Set<number>[] = [];
+  readonly #closed = new AbortController();
+  /** The last one is that of now. */
+  readonly #holders: Holder[] = [];
   #consumerTag: string | undefined;
   /** Hurries giving back. */
   #signal = new AbortController().signal;
 
-  private constructor(connection: Connection, queue: string, limited: boolean, channel: Channel) {
+  private constructor(
+    connection: Connection,
+    queue: string,
+    channel: Channel,
+    options: ReaderOptions,
+  ) {
     this.#connection = connection;
-    this.#limited = limited;
     this.#queue = queue;
     this.#channel = channel;
-    channel.closed.addEventListener("abort", () => this.#inbox.end());
+    this.#options = options;
+    this.#follow(channel);
   }
 
-  /**
-   * @param limited Whether the queue has a delivery limit, so that looks may count.
-   * @throws {FailedError} If the broker refuses.
-   */
-  static async open(connection: Connection, queue: string, limited = true): Promise<LetterReader> {
-    const channel = await connection.channel("consume", async (channel) => {
-      await channel.basicQos(MAX_HELD_PER_CONSUMER);
-    });
-    return new LetterReader(connection, queue, limited, channel);
+  /** @throws {FailedError} If the broker refuses. */
+  static async open(
+    connection: Connection,
+    queue: string,
+    options: ReaderOptions,
+  ): Promise<LetterReader> {
+    return new LetterReader(connection, queue, await openChannel(connection), options);
   }
 
   /**
@@ -79,7 +103,7 @@ export class LetterReader implements AsyncDisposable {
         taken++;
         quiet = 0;
         yield delivery;
-      } else if (this.#channel.active) {
+      } else if (!this.closed.aborted) {
         const ready = await this.#lost(this.#ready());
         const over = taken >= there || quiet > MAX_UNDER_WAY;
         if (ready === 0 && this.#inbox.size === 0 && over) return;
@@ -92,19 +116,21 @@ export class LetterReader implements AsyncDisposable {
 
   /** Aborted when the connection is lost: what is still unacknowledged then is in its queue again. */
   get closed(): AbortSignal {
-    return this.#channel.closed;
+    return this.#closed.signal;
   }
 
   /** @throws {FailedError} If the connection is lost. */
   requireOpen(): void {
-    if (!this.#channel.active) throw lost();
+    if (this.closed.aborted) throw lost();
   }
 
   /** Removes a letter from the queue. @returns `false` when the broker has it back already. */
-  ack({ deliveryTag }: Pick<Delivery, "deliveryTag">): boolean {
-    if (!this.#channel.active) return false;
-    this.#channel.basicAck({ deliveryTag });
-    this.#consumers.find((held) => held.delete(deliveryTag));
+  ack({ deliveryTag: tag }: Pick<Delivery, "deliveryTag">): boolean {
+    const holder = this.#holders[Math.floor(tag / TAGS)];
+    if (this.closed.aborted || !holder) return false;
+    const deliveryTag = tag % TAGS;
+    holder.channel.basicAck({ deliveryTag });
+    holder.held.delete(deliveryTag);
     return true;
   }
 
@@ -112,50 +138,59 @@ export class LetterReader implements AsyncDisposable {
     using hurry = later(this.#signal, HURRIED_MS);
     const over = AbortSignal.any([hurry.signal, AbortSignal.timeout(GIVE_BACK_MS)]);
     // Without its channel the broker has them back already.
-    if (this.#channel.active) await unlessAborted(this.#giveBack(over), over);
+    if (!this.closed.aborted) await unlessAborted(this.#giveBack(over), over);
   }
 
   /** Ends when the letters are ready again: whoever looks next must find them. */
   async #giveBack(over: AbortSignal): Promise<void> {
-    const held = this.#consumers.reduce((sum, { size }) => sum + size, 0);
+    const count = this.#holders.reduce((sum, { held }) => sum + held.size, 0);
     // The broker's answer comes after what was acknowledged.
     await this.#cancel().catch(() => {});
-    if (!this.#limited) {
-      for (const tags of this.#consumers) {
-        const deliveryTag = [...tags].at(-1);
-        if (deliveryTag) this.#channel.giveBack({ deliveryTag, multiple: true });
-      }
+    for (const { channel, held } of this.#options.limited ? [] : this.#holders) {
+      const deliveryTag = [...held].at(-1);
+      if (deliveryTag) channel.giveBack({ deliveryTag, multiple: true });
     }
+    // One after the other, so that the oldest come first.
+    for (const { channel } of this.#holders) await channel.close();
     await this.#channel.close();
     while (!over.aborted) {
       const state = await this.#connection.inspect(this.#queue).catch(() => undefined);
-      if (!state || state.ready >= held) return;
+      if (!state || state.ready >= count) return;
       await delay(POLL_MS, over);
     }
   }
 
   get #isFull(): boolean {
-    const held = this.#consumers.at(-1);
-    return held === undefined || held.size >= MAX_HELD_PER_CONSUMER;
+    const now = this.#holders.at(-1);
+    return now === undefined || now.held.size >= MAX_HELD_PER_CONSUMER;
   }
 
   /** One after the other: two at once would be served alternately, each with a share. */
   async #nextConsumer(): Promise<void> {
     await this.#cancel();
+    const channel = this.#options.picks ? await openChannel(this.#connection) : this.#channel;
+    if (this.#options.picks) this.#follow(channel);
     const held = new Set<number>();
-    this.#consumers.push(held);
+    const index = this.#holders.push({ channel, held }) - 1;
     // When this script is killed, RabbitMQ gives back consumer after consumer in the order of their tags.
-    const consumerTag = `letters-${String(this.#consumers.length).padStart(6, "0")}`;
-    await this.#channel.basicConsume({ queue: this.#queue, consumerTag }, (delivery) => {
+    const consumerTag = `letters-${String(index).padStart(6, "0")}`;
+    await channel.basicConsume({ queue: this.#queue, consumerTag }, (delivery) => {
       held.add(delivery.deliveryTag);
-      this.#inbox.put(delivery);
+      this.#inbox.put({ ...delivery, deliveryTag: index * TAGS + delivery.deliveryTag });
     });
     this.#consumerTag = consumerTag;
   }
 
+  #follow({ closed }: Channel): void {
+    closed.addEventListener("abort", () => {
+      this.#inbox.end();
+      this.#closed.abort();
+    });
+  }
+
   async #cancel(): Promise<void> {
     if (this.#consumerTag === undefined) return;
-    await this.#channel.basicCancel(this.#consumerTag);
+    await this.#holders.at(-1)?.channel.basicCancel(this.#consumerTag);
     this.#consumerTag = undefined;
   }
 
@@ -168,9 +203,13 @@ export class LetterReader implements AsyncDisposable {
     try {
       return await work;
     } catch (error) {
-      throw this.#channel.active ? error : lost(error);
+      throw this.closed.aborted ? lost(error) : error;
     }
   }
+}
+
+function openChannel(connection: Connection): Promise<Channel> {
+  return connection.channel("consume", (channel) => channel.basicQos(MAX_HELD_PER_CONSUMER));
 }
 
 function lost(cause?: unknown): FailedError {

@@ -94,6 +94,10 @@ const startupLog = (data: string) => `${data}/log/startup.log`;
 /** One line about a node that ended by itself: its log, and what stands there about it. */
 export async function whyItEnded(data: string): Promise<string> {
   const text = (await Deno.readTextFile(startupLog(data)).catch(() => "")).trim();
+  if (/required feature flag not enabled/.test(text)) {
+    return `RabbitMQ didn't start: the data in ${data} are of an older version, which this one can't take over. ` +
+      `Give it another folder (--data ${data}-new), or remove that one with its messages: rm -r ${data}`;
+  }
   const telling = /^ERROR: .+/m.exec(text)?.[0] ??
     /\[error\] <[\d.]+> +(?!BOOT FAILED|=)(\S.+)/.exec(text)?.[1] ??
     /Error during startup: [^]+/.exec(text)?.[0] ?? text.split("\n").at(-1);

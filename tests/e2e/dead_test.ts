@@ -193,6 +193,26 @@ e2e("a letter that comes dead again meanwhile isn't taken twice", async () => {
   assert.equal((await connection.inspect(HELP_DEAD))?.ready, 40);
 });
 
+e2e(
+  "thousands picked from between others go back, and the others stay in their order",
+  async () => {
+    await using vhost = await Vhost.create();
+    await using connection = await vhost.connect();
+    const all = Array.from(
+      { length: 5000 },
+      (_, i) => letter(`r/${i + 1}`, { reason: i % 2 === 0 ? "even" : "odd" }),
+    );
+    await fill(connection, all, [sharedQueue("help_queue", "quorum")]);
+    const args = ["--requeue", "--queue", "help_queue", "--reason", "odd", "--yes"];
+    const { code, stderr, summary } = await vhost.run("dead", args);
+    assert.equal(code, 0, stderr);
+    assert.equal(summary.requeued, 2500);
+    const rows = (start: number) => Array.from({ length: 2500 }, (_, i) => `r/${start + 2 * i}`);
+    assert.deepEqual(messageIds(await takeRaw(vhost.url, "help_queue")), rows(2));
+    assert.deepEqual(messageIds(await takeRaw(vhost.url, HELP_DEAD)), rows(1));
+  },
+);
+
 e2e("killed while it puts letters back: none is lost", async () => {
   await using vhost = await Vhost.create();
   await using connection = await vhost.connect();
