@@ -9,10 +9,14 @@ import { deadQueue } from "./topology.ts";
 const MAX_REASON = 1000;
 const MAX_NOTE = 300;
 
-/** How often quorum queues have delivered a message before: they count when a consumer dies holding it. */
-export function deliveriesBefore(delivery: Delivery): number {
-  const count: unknown = delivery.headers?.["x-delivery-count"];
-  return typeof count === "number" && count > 0 ? count : delivery.redelivered ? 1 : 0;
+/**
+ * How often quorum queues have delivered a message before: they count when a consumer dies holding it. What comes for
+ * the first time has no such count, whatever its publisher has written there.
+ */
+export function deliveriesBefore({ redelivered, headers }: Delivery): number {
+  if (!redelivered) return 0;
+  const count: unknown = headers?.["x-delivery-count"];
+  return typeof count === "number" && count > 0 ? count : 1;
 }
 
 /**
