@@ -7,15 +7,15 @@
  */
 import { delay } from "./abort.ts";
 import { type BrokerAddress, hostList, requireNetPermission } from "./broker_url.ts";
-import type { Channel, Delivery, Message, Properties } from "./connection/channel.ts";
+import type { Channel, Delivery, Message } from "./connection/channel.ts";
 import { Link } from "./connection/link.ts";
+import type { Properties } from "./connection/properties.ts";
 import { FailedError } from "./errors.ts";
 import type { Output } from "./output.ts";
 import type { Queue } from "./topology.ts";
 import { codeOf, describe, refusal } from "./refusals.ts";
 
-export { NOT_KEPT } from "./connection/client.ts";
-export { kept } from "./connection/kept.ts";
+export { kept, NOT_KEPT } from "./connection/properties.ts";
 export { isNack, mayPass } from "./connection/channel.ts";
 export type { Channel, Delivery, Message, Properties };
 

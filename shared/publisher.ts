@@ -210,7 +210,7 @@ export class Publisher implements Disposable {
   #onFailed(entry: Unconfirmed, channel: Channel, error: unknown): void {
     if (channel !== this.#channel) return;
     if (isNack(error)) return this.#renew(entry);
-    // A channel that is lost tells of itself, with all that it carried.
+    // The end of a channel, with all that it carried, is noticed by its signal.
     if (mayPass(error) || !this.#unconfirmed.delete(entry)) return;
     const why = `A message for ${entry.message.queue} can't be written: ${reasonOf(error)}`;
     entry.onSettled(undefined, new FailedError(why, { cause: error }));

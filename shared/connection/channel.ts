@@ -4,14 +4,11 @@ import {
   AMQPConsumer,
   AMQPError,
   type AMQPMessage,
-  type AMQPProperties,
   type MessageCount,
 } from "@cloudamqp/amqp-client";
 import { unlessAborted } from "../abort.ts";
 import type { Client } from "./client.ts";
-
-/** The properties of a message: what AMQP calls basic properties. */
-export type Properties = Readonly<AMQPProperties>;
+import { persistent, type Properties } from "./properties.ts";
 
 /** A message for a queue, through the default exchange: persistent and mandatory. */
 export interface Message {
@@ -150,7 +147,7 @@ export class Channel {
    *
    * @returns Settled when the broker has confirmed or nacked it ({@link isNack}); never, once the channel is closed
    * from here. Without {@link confirmSelect} resolved at once.
-   * @throws {RangeError | TypeError} If properties can't be written: see `kept`.
+   * @throws {Error} If properties can't be written: see `kept()`.
    */
   publish({ queue, body, properties }: Message): Promise<number> {
     return this.#channel.basicPublish("", queue, body, persistent(properties), true);
@@ -228,23 +225,6 @@ export function mayPass(error: unknown): boolean {
 /** Whether the broker has nacked a message. */
 export function isNack(error: unknown): boolean {
   return error instanceof Error && error.message === "Message rejected";
-}
-
-function persistent(properties: Properties): AMQPProperties {
-  let { headers = {} } = properties;
-  for (const name in headers) {
-    const value = headers[name];
-    if (isMiswritten(value)) headers = { ...headers, [name]: BigInt(value) };
-  }
-  return properties.headers
-    ? { ...properties, headers, deliveryMode: 2 }
-    : { ...properties, deliveryMode: 2 };
-}
-
-/** The library writes integers up to 2^32 into 32 bits with a sign. */
-export function isMiswritten(value: unknown): value is number {
-  if (typeof value !== "number" || !Number.isInteger(value)) return false;
-  return Math.abs(value) < 2 ** 32 && (value | 0) !== value;
 }
 
 function toDelivery(message: AMQPMessage): Delivery {

@@ -6,6 +6,7 @@ import { AMQPClient } from "@cloudamqp/amqp-client";
 import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
 import type { BrokerAddress } from "../broker_url.ts";
 import { reasonOf } from "../errors.ts";
+import { FRAME_BYTES, NOT_KEPT } from "./properties.ts";
 
 /** A node of the broker: one of its addresses, where it has a name. */
 export interface Node {
@@ -17,14 +18,11 @@ export interface Node {
 /** Seconds; a frozen peer is noticed after about twice that. RabbitMQ advises 5 to 20. */
 const HEARTBEAT_S = 10;
 
-/** The largest frame that is sent, in bytes: RabbitMQ's default. */
-export const FRAME_BYTES = 131_072;
-
 /**
  * The largest frame that can be read, in bytes. The properties of a message come in one frame, however long they are,
  * and RabbitMQ adds to them.
  */
-export const READ_BYTES = 1 << 20;
+const READ_BYTES = 1 << 20;
 
 /** Writes of a turn are gathered up to so many bytes. */
 const GATHER_BYTES = 65_536;
@@ -36,9 +34,6 @@ const HEADER = 2;
 const BEFORE_PROPERTIES = BEFORE_PAYLOAD + 12;
 const FRAME_END = 0xce;
 const HEARTBEAT_FRAME = Uint8Array.of(8, 0, 0, 0, 0, 0, 0, FRAME_END);
-
-/** The header that names what of a message's properties couldn't be kept, and why. */
-export const NOT_KEPT = "not-kept";
 
 const SENT = Promise.resolve();
 

@@ -6,7 +6,7 @@
  *     deno task dead --requeue --queue help_queue --reason "not a ticket" --yes
  *     deno task dead --discard --queue task_queue
  *
- * Looking changes nothing: letters stay unacknowledged while they are read, and then lie there as before. Needs
+ * Looking takes nothing away: letters stay unacknowledged while they are read, and then lie there in their order. Needs
  * the network for the broker, `logs/` to write with `--log`.
  */
 import { delay, later, STOP_MS, unlessAborted } from "../abort.ts";

@@ -56,6 +56,23 @@ async function setUp(broker: TestBroker) {
   return { queue, publisher };
 }
 
+/** Waits until a consumer has declared its queue again, and gets what is published then. */
+async function consumesAgain(
+  { connection }: TestBroker,
+  queue: Queue,
+  publisher: Publisher,
+  consumer: Running,
+): Promise<void> {
+  // Not by anybody else: RabbitMQ doesn't tell a consumer when the queue is back before it has noticed.
+  const declared = async () => {
+    while (!await connection.inspect(queue.queue));
+  };
+  await within(declared(), "the consumer to declare its queue");
+  await within(publisher.publish(textMessage(queue, "x", "r/1")), "the confirm");
+  await consumer.got(1);
+  await consumer.stop();
+}
+
 Deno.test(
   "the verdict acknowledges, or moves to the dead letters with a reason",
   OPTIONS,
@@ -297,14 +314,7 @@ Deno.test(
     const consumer = new Running(broker.connection, queue, publisher);
     await consumer.ready;
     await broker.connection.deleteQueue(queue.queue);
-    // Not by anybody else: RabbitMQ doesn't tell a consumer when the queue is back before it has noticed.
-    const declared = async () => {
-      while (!await broker.connection.inspect(queue.queue));
-    };
-    await within(declared(), "the consumer to declare its queue");
-    await within(publisher.publish(textMessage(queue, "x", "r/1")), "the confirm");
-    await consumer.got(1);
-    await consumer.stop();
+    await consumesAgain(broker, queue, publisher, consumer);
   },
 );
 
@@ -325,13 +335,7 @@ Deno.test(
     await broker.connection.deleteQueue(queue.queue);
     await until("the cancel", () => proxy.held > answer);
     await proxy.release();
-    const declared = async () => {
-      while (!await broker.connection.inspect(queue.queue));
-    };
-    await within(declared(), "the consumer to declare its queue");
-    await within(publisher.publish(textMessage(queue, "x", "r/1")), "the confirm");
-    await consumer.got(1);
-    await consumer.stop();
+    await consumesAgain(broker, queue, publisher, consumer);
   },
 );
 

@@ -1,11 +1,15 @@
-/**
- * Properties of other programs' messages, as far as they can be written again: what the AMQP library can't write, or
- * would change, is written otherwise or left out, and named.
- */
-import type { Field } from "@cloudamqp/amqp-client";
+/** The properties of messages, and what the AMQP library can't write of them, or would change. */
+import type { AMQPProperties, Field } from "@cloudamqp/amqp-client";
 import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
-import { isMiswritten, type Properties } from "./channel.ts";
-import { FRAME_BYTES, READ_BYTES } from "./client.ts";
+
+/** What AMQP calls basic properties. */
+export type Properties = Readonly<AMQPProperties>;
+
+/** The largest frame that is sent, in bytes: RabbitMQ's default. */
+export const FRAME_BYTES = 131_072;
+
+/** The header that names what of a message's properties couldn't be kept, and why. */
+export const NOT_KEPT = "not-kept";
 
 /** In a frame, beside the properties: the library writes the routing key before them, and a note may be added. */
 const RESERVED_BYTES = 2048;
@@ -19,6 +23,8 @@ const MAX_DEPTH = 32;
 const bytesIn = (text: string) => new TextEncoder().encode(text).length;
 
 /**
+ * The properties of another program's message, as far as they can be written again.
+ *
  * @param properties As they were delivered.
  * @param more Headers to add, which fit always: some hundred bytes.
  * @param frameBytes The largest frame that the broker takes.
@@ -44,24 +50,27 @@ export function kept(
     lost.add(shown(name));
     return [];
   });
-  const properties = (fields: typeof table) => ({
-    ...Object.fromEntries(simple),
-    headers: { ...Object.fromEntries(fields), ...more },
-  });
-  // The largest go first, until the others fit.
-  const sizes = new Map(
-    table.map((field) => [field, sizeOf({ headers: { [field[0]]: field[1] } }) - EMPTY_TABLE]),
-  );
-  let room = frameBytes - RESERVED_BYTES - sizeOf(properties([]));
-  const small = new Set(
-    [...table].sort((a, b) => (sizes.get(a) ?? 0) - (sizes.get(b) ?? 0))
-      .filter((field) => (room -= sizes.get(field) ?? 0) >= 0),
-  );
-  const fields = table.filter((field) => small.has(field));
+  const left = Object.fromEntries(simple);
+  const room = frameBytes - RESERVED_BYTES - sizeOf({ ...left, headers: more });
+  const fields = fitting(table, room);
   for (const field of table) {
-    if (!small.has(field)) lost.add(`${shown(field[0])} (too long)`);
+    if (!fields.has(field)) lost.add(`${shown(field[0])} (too long)`);
   }
-  return { properties: properties(fields), lost: [...lost] };
+  const all = { ...Object.fromEntries(table.filter((field) => fields.has(field))), ...more };
+  const properties = Object.keys(all).length > 0 ? { ...left, headers: all } : left;
+  return { properties, lost: [...lost] };
+}
+
+type NamedField = readonly [name: string, value: Field];
+
+/** Those of some fields that fit into so many bytes: the smallest. */
+function fitting(table: readonly NamedField[], room: number): Set<NamedField> {
+  const sized = table.map((field) => ({
+    field,
+    size: sizeOf({ headers: { [field[0]]: field[1] } }) - EMPTY_TABLE,
+  })).sort((a, b) => a.size - b.size);
+  let left = room;
+  return new Set(sized.filter(({ size }) => (left -= size) >= 0).map(({ field }) => field));
 }
 
 /** A header's value as the library writes it unchanged; `undefined` if there is none. */
@@ -109,8 +118,8 @@ function shown(name: string): string {
 /** Bytes of flags and length, without any field. */
 const EMPTY_TABLE = 6;
 
-/** Longer than any frame that is read. */
-const SCRATCH = new AMQPView(new ArrayBuffer(2 * READ_BYTES));
+/** Twice as long as any frame that is read. */
+const SCRATCH = new AMQPView(new ArrayBuffer(1 << 21));
 
 /** Bytes that properties need in a frame; infinite for more than any. */
 function sizeOf(properties: Properties): number {
@@ -120,4 +129,22 @@ function sizeOf(properties: Properties): number {
     if (error instanceof RangeError) return Infinity;
     throw error;
   }
+}
+
+/** The same properties for a message that outlives the broker. */
+export function persistent(properties: Properties): AMQPProperties {
+  let { headers = {} } = properties;
+  for (const name in headers) {
+    const value = headers[name];
+    if (isMiswritten(value)) headers = { ...headers, [name]: BigInt(value) };
+  }
+  return properties.headers
+    ? { ...properties, headers, deliveryMode: 2 }
+    : { ...properties, deliveryMode: 2 };
+}
+
+/** The library writes integers up to 2^32 into 32 bits with a sign. */
+function isMiswritten(value: unknown): value is number {
+  if (typeof value !== "number" || !Number.isInteger(value)) return false;
+  return Math.abs(value) < 2 ** 32 && (value | 0) !== value;
 }

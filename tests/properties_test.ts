@@ -34,6 +34,7 @@ Deno.test("`kept()` keeps what can be written as it is, and says nothing", () =>
   assert.deepEqual(lost, []);
   assert.deepEqual(found, properties);
   assert.deepEqual(written(found), properties);
+  assert.deepEqual(kept({ messageId: "r/1" }), { properties: { messageId: "r/1" }, lost: [] });
 });
 
 Deno.test("`kept()` writes otherwise what the library would change", () => {
