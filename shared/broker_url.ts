@@ -32,6 +32,8 @@ export interface BrokerAddress {
   readonly password: string;
   readonly vhost: string;
   readonly tls: boolean;
+  /** RabbitMQ's admin site, where the URL names it (`?admin=15672` or `?admin=https://host:15671`). */
+  readonly admin?: string;
   /** Left out where Deno's own authorities are trusted and no certificate is shown. */
   readonly certificates?: Certificates;
 }
@@ -49,13 +51,18 @@ export function brokerAddress(
 ): BrokerAddress {
   const list = url ?? (Deno.env.get("AMQP_URL") || DEFAULT_URL);
   const nodes = list.split(",").map((part) => readUrl(part.trim()));
-  const [first, ...others] = nodes.map(({ host: _, ...access }) => access);
+  const [first, ...others] = nodes.map(({ host: _, admin: __, ...access }) => access);
   if (!first || others.some((other) => JSON.stringify(other) !== JSON.stringify(first))) {
     throw new UsageError(
       "The broker's URLs may differ in host and port only: same user, same vhost",
     );
   }
-  const address = { ...first, hosts: nodes.map(({ host }) => host) };
+  const admin = nodes.find((node) => node.admin !== undefined)?.admin;
+  const address = {
+    ...first,
+    hosts: nodes.map(({ host }) => host),
+    ...(admin === undefined ? {} : { admin }),
+  };
   const flag = (["ca", "cert", "key"] as const).find((name) => files[name] !== undefined);
   if (flag === undefined) return address;
   if (!first.tls) throw new UsageError(`--${flag} is for TLS: the broker's URL must be amqps://…`);
@@ -99,12 +106,13 @@ function readUrl(part: string): Omit<BrokerAddress, "hosts"> & { host: Host } {
   if (
     !url || !/^amqps?:$/.test(url.protocol) || url.hostname === "" ||
     url.pathname.includes("/", 1) ||
-    url.search !== "" || url.hash !== ""
+    [...url.searchParams.keys()].join() !== (url.search === "" ? "" : "admin") || url.hash !== ""
   ) {
     throw new UsageError(
       "The broker's URL (--url or AMQP_URL) must look like amqp://user:password@host:port/vhost",
     );
   }
+  const admin = url.searchParams.get("admin");
   const tls = url.protocol === "amqps:";
   return {
     host: {
@@ -115,7 +123,20 @@ function readUrl(part: string): Omit<BrokerAddress, "hosts"> & { host: Host } {
     password: decode(url.password) || "guest",
     vhost: decode(url.pathname.slice(1)) || "/",
     tls,
+    ...(admin === null ? {} : { admin: adminUrl(admin, url.hostname, tls) }),
   };
+}
+
+/** @throws {UsageError} If it is neither a port nor a web address. */
+function adminUrl(typed: string, hostname: string, tls: boolean): string {
+  const text = /^\d{1,5}$/.test(typed) ? `${tls ? "https" : "http"}://${hostname}:${typed}` : typed;
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.username !== "" || url.pathname !== "/") {
+    throw new UsageError(
+      "admin= in the broker's URL must be a port or look like http://host:15672",
+    );
+  }
+  return url.origin;
 }
 
 function decode(part: string): string {

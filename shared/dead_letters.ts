@@ -10,16 +10,6 @@ const MAX_REASON = 1000;
 const MAX_NOTE = 300;
 
 /**
- * How often quorum queues have delivered a message before: they count when a consumer dies holding it. What comes for
- * the first time has no such count, whatever its publisher has written there.
- */
-export function deliveriesBefore({ redelivered, headers }: Delivery): number {
-  if (!redelivered) return 0;
-  const count: unknown = headers?.["x-delivery-count"];
-  return typeof count === "number" && count > 0 ? count : 1;
-}
-
-/**
  * The dead letter for a delivery: its body byte for byte, of its properties what can be written again. What isn't as
  * it was is named in the header `not-kept`.
  *

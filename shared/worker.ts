@@ -6,7 +6,7 @@ import { brokerAddress, URL_OPTION } from "./broker_url.ts";
 import { Connection } from "./connection.ts";
 import { consume, type Verdict } from "./consumer.ts";
 import type { Delivery } from "./connection.ts";
-import { deliveriesBefore } from "./dead_letters.ts";
+import { DeliveryCount } from "./delivery_count.ts";
 import { reasonOf } from "./errors.ts";
 import { IdleWatch } from "./idle_watch.ts";
 import { publishedAt } from "./messages.ts";
@@ -114,6 +114,7 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
   const counts = { handled: 0, duplicates: 0, dead: 0 };
   const totals = () => ({ ...counts, ...job.totals?.() });
   const seen = new RecentIds(REMEMBERED_IDS);
+  const deliveries = new DeliveryCount(job.queue);
 
   const options = { out, signal: script.signal, name: `${job.script} ${name}` };
   await using connection = await Connection.open(
@@ -129,13 +130,13 @@ export async function work<T>(script: Script<ConsumerOptions>, job: Work<T>): Pr
   await using announcer = new Announcer(connection, job.script, name);
 
   const handle = async (delivery: Delivery): Promise<Verdict> => {
+    const before = deliveries.before(delivery);
     // Some clients send an empty one: that is none.
     const messageId = delivery.messageId || undefined;
     if (messageId !== undefined && seen.has(messageId)) {
       counts.duplicates++;
       return "ack";
     }
-    const before = deliveriesBefore(delivery);
     if (before > (values.maxDeliveries ?? Infinity)) {
       return { dead: `delivered ${before} times before, and never acknowledged` };
     }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { adminSite } from "../shared/admin_site.ts";
 import {
   type BrokerAddress,
   brokerAddress,
@@ -79,6 +80,46 @@ test("`brokerAddress()` reads the virtual host", () => {
   for (const path of ["//", "/shop/", "/shop/test"]) {
     assert.throws(() => brokerAddress(`amqp://localhost${path}`), UsageError, path);
   }
+});
+
+test("`brokerAddress()` reads where the admin site is", () => {
+  const cases: [string, string][] = [
+    ["amqp://rabbit/v?admin=15672", "http://rabbit:15672"],
+    ["amqps://rabbit/v?admin=443", "https://rabbit"],
+    ["amqp://[::1]:5673/v?admin=8080", "http://[::1]:8080"],
+    ["amqp://rabbit/v?admin=https://site.example:15671", "https://site.example:15671"],
+    ["amqp://rabbit/v,amqp://other/v?admin=15672", "http://other:15672"],
+  ];
+  for (const [url, admin] of cases) {
+    assert.equal(brokerAddress(url).admin, admin, url);
+    assert.equal(adminSite(brokerAddress(url)), admin, url);
+  }
+  const refused = [
+    "?admin=",
+    "?admin=x",
+    "?admin=99999",
+    "?admin=http://u:secret@rabbit",
+    "?admin=http://rabbit/path",
+    "?admin=ftp://rabbit",
+    "?vhost=v",
+    "?admin=1&admin=2",
+    "?admin=15672&heartbeat=1",
+  ];
+  for (const search of refused) {
+    const thrown = (error: unknown) =>
+      error instanceof UsageError && !error.message.includes("secret");
+    assert.throws(() => brokerAddress(`amqp://rabbit/v${search}`), thrown, search);
+  }
+});
+
+test("`adminSite()` is 10,000 ports above the broker, or where RabbitMQ has it", () => {
+  const cases: [string, string][] = [
+    ["amqp://rabbit", "http://rabbit:15672"],
+    ["amqp://[::1]:5690", "http://[::1]:15690"],
+    ["amqp://rabbit:60000", "http://rabbit:15672"],
+    ["amqps://rabbit:5671", "https://rabbit:15671"],
+  ];
+  for (const [url, site] of cases) assert.equal(adminSite(brokerAddress(url)), site, url);
 });
 
 test("`brokerAddress()` reads IPv6 addresses", () => {

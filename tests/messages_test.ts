@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { Delivery } from "../shared/connection.ts";
-import { deadLetter, deliveriesBefore } from "../shared/dead_letters.ts";
+import { deadLetter } from "../shared/dead_letters.ts";
 import { check, decodeReply, decodeTicket, Reply, Ticket, ticketText } from "../shared/messages.ts";
 import { deliveryOf, jsonDelivery as json } from "./deliveries.ts";
 
@@ -215,26 +215,6 @@ test("`check()` returns a value that fits, and throws the first thing that is wr
   assert.deepEqual(check(Ticket, ADAM), ADAM);
   assert.throws(() => check(Ticket, { ...ADAM, name: "", category: "X" }), /name is empty/);
   assert.throws(() => check(Reply, { ...REPLY, text: 1 }), /^RangeError: text: .*string.*number/);
-});
-
-test("`deliveriesBefore()` trusts the redelivered mark, and the queue's count beside it", () => {
-  const cases: [Partial<Delivery>, number][] = [
-    [{ redelivered: false }, 0],
-    [{ redelivered: true }, 1],
-    [{ redelivered: false, headers: {} }, 0],
-    [{ redelivered: true, headers: { "x-delivery-count": 0 } }, 1],
-    [{ redelivered: true, headers: { "x-delivery-count": 3 } }, 3],
-    // Forged: the queue's own comes with the mark.
-    [{ redelivered: false, headers: { "x-delivery-count": 3 } }, 0],
-    [{ redelivered: true, headers: { "x-delivery-count": "no number" } }, 1],
-  ];
-  for (const [properties, expected] of cases) {
-    assert.equal(
-      deliveriesBefore(deliveryOf("", properties)),
-      expected,
-      JSON.stringify(properties),
-    );
-  }
 });
 
 test("`deadLetter()` keeps the body and the properties, and says why, whence and when", () => {

@@ -7,15 +7,16 @@
  *
  * Needs the network for the broker and its admin site, which alone knows what is unacknowledged.
  */
-import { adminSite } from "../admin_site.ts";
+import { askAdminSite } from "../admin_site.ts";
 import { type BrokerAddress, brokerAddress, URL_OPTION } from "../broker_url.ts";
 import { Connection } from "../connection.ts";
-import { UsageError } from "../errors.ts";
+import { reasonOf, UsageError } from "../errors.ts";
 import { repeatable, text } from "../options.ts";
 import { counted } from "../output.ts";
 import { requireQueueName } from "../queue_names.ts";
 import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
 import { allQueues, QUEUE_TYPE_OPTION } from "../topology.ts";
+import { z } from "zod";
 
 const usage = {
   task: "queues",
@@ -66,7 +67,11 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
   }
   if (values.purge.length + values.delete.length > 0) return;
 
-  const unacknowledged = await unacknowledgedMessages(address);
+  let unknown = "";
+  const unacknowledged = await unacknowledgedMessages(address).catch((error) => {
+    unknown = reasonOf(error);
+    return undefined;
+  });
   for (const queue of values.queue) {
     if (!await connection.inspect(queue)) throw new UsageError(`There is no queue ${queue}`);
   }
@@ -92,55 +97,32 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
     );
   }
   if (found === 0) out.line("None yet: the scripts declare their queues when they start");
-  if (!unacknowledged) out.note(await whyUnknown(adminSite(address)));
+  if (unknown !== "") out.note(`Unacknowledged and other queues unknown: ${unknown}`);
   else if (found > 0) out.line(`(unacknowledged: up to ${ADMIN_SITE_DELAY_S} s old)`);
 }
 
-/** Why the admin site could not be asked. */
-async function whyUnknown(site: string): Promise<string> {
-  const { host } = new URL(site);
-  const { state } = await Deno.permissions.query({ name: "net", host });
-  return state === "granted"
-    ? `Unacknowledged and other queues unknown: no admin site at ${site}`
-    : `Unacknowledged and other queues unknown: this task may not ask ${site}, put ${host} into AMQP_HOST, too`;
-}
+/** What the admin site says of a virtual host's queues. */
+const ADMIN_QUEUES = z.array(z.object({
+  name: z.string(),
+  exclusive: z.boolean().optional(),
+  messages_unacknowledged: z.number().optional(),
+}));
 
 /**
- * Asks the admin site for messages that a consumer holds, by queue, those left out that only one connection can have;
- * `undefined` if it can't be asked.
+ * Messages that a consumer holds, by queue, as the admin site knows them; those left out that only one connection can
+ * have.
+ *
+ * @throws {Error} If it can't be asked.
  */
-async function unacknowledgedMessages(
-  address: BrokerAddress,
-): Promise<Map<string, number> | undefined> {
-  const { username, password, vhost, certificates: { ca } = {} } = address;
-  const bytes = new TextEncoder().encode(`${username}:${password}`);
-  using client = Deno.createHttpClient(ca === undefined ? {} : { caCerts: [ca] });
-  try {
-    const answer = await fetch(
-      `${adminSite(address)}/api/queues/${
-        encodeURIComponent(vhost)
-      }?columns=name,exclusive,messages_unacknowledged`,
-      {
-        headers: { authorization: `Basic ${bytes.toBase64()}` },
-        signal: AbortSignal.timeout(3000),
-        client,
-      },
-    );
-    if (!answer.ok) return undefined;
-    const queues = await answer.json() as AdminQueue[];
-    return new Map(
-      queues.filter(({ exclusive }) => !exclusive)
-        .map((queue) => [queue.name, queue.messages_unacknowledged ?? 0]),
-    );
-  } catch {
-    return undefined;
-  }
-}
-
-interface AdminQueue {
-  readonly name: string;
-  readonly exclusive?: boolean;
-  readonly messages_unacknowledged?: number;
+async function unacknowledgedMessages(address: BrokerAddress): Promise<Map<string, number>> {
+  const path = `/api/queues/${encodeURIComponent(address.vhost)}`;
+  const columns = "columns=name,exclusive,messages_unacknowledged";
+  const queues = ADMIN_QUEUES.safeParse(await askAdminSite(address, `${path}?${columns}`));
+  if (!queues.success) throw new Error("the admin site's answer isn't a list of queues");
+  return new Map(
+    queues.data.filter(({ exclusive }) => !exclusive)
+      .map((queue) => [queue.name, queue.messages_unacknowledged ?? 0]),
+  );
 }
 
 function row(queue: string, ...figures: (string | number)[]): string {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { secondsOf } from "../../consumers/task_worker.ts";
-import { hostList } from "../../shared/broker_url.ts";
+import { brokerAddress, hostList } from "../../shared/broker_url.ts";
 import type { Delivery } from "../../shared/connection.ts";
 import type { Event } from "../../shared/output.ts";
 import {
@@ -13,6 +13,8 @@ import { e2e, eventsOf, eventually, rowOf, summaryOf, Vhost } from "./harness.ts
 import { pika, withPika } from "./pika.ts";
 import { textIn } from "../deliveries.ts";
 import { OwnCluster } from "../own_cluster.ts";
+import { BrokerProxy } from "../proxy.ts";
+import { RawConnection } from "../raw_amqp.ts";
 import { testBroker, testBrokerUrl } from "../test_broker.ts";
 
 const QUEUE = "task_queue";
@@ -359,6 +361,28 @@ e2e("a task killed with its worker goes to another one, redelivered", async () =
     redelivered: true,
   }]);
 });
+
+e2e(
+  "a task that never gets acknowledged becomes a dead letter in a classic queue, too",
+  async () => {
+    await using vhost = await Vhost.create();
+    using proxy = new BrokerProxy();
+    const host = `127.0.0.1:${proxy.port}`;
+    const env = { AMQP_HOST: host, AMQP_URL: testBrokerUrl({ host, pathname: vhost.name }) };
+    const flags = ["--queue-type", "classic", "--max-deliveries", "2", "--dot", "300ms"];
+    const worker = await vhost.start("tasks:work", flags, { env }).ready();
+    using raw = await RawConnection.open(brokerAddress(vhost.url));
+    // Without an id the worker can't know that it has done it before.
+    await raw.publish(QUEUE, {}, "poison.");
+    for (const times of [1, 2, 3]) {
+      await worker.until((events) => eventsOf({ events }, "taken").length === times);
+      proxy.cut();
+    }
+    await worker.until((events) => eventsOf({ events }, "dead").length === 1);
+    assert.deepEqual(eventsOf(worker, "taken").map(({ attempt }) => attempt), [1, 2, 3]);
+    assert.match(String(eventsOf(worker, "dead")[0]?.reason), /delivered 3 times before/);
+  },
+);
 
 e2e("a worker killed after some work: the finished tasks do not come again", async () => {
   await using vhost = await Vhost.create();
