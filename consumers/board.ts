@@ -7,6 +7,8 @@
  * It watches: it hears what the scripts announce and looks at the queues, and takes nothing from anyone. Needs
  * the network for the broker and to listen on 127.0.0.1, `logs/` to write with `--log`.
  */
+import { createServer, type Server } from "node:http";
+import { Duplex } from "node:stream";
 import { delay, unlessAborted } from "../shared/abort.ts";
 import { brokerAddress, URL_OPTION } from "../shared/broker_url.ts";
 import { Connection } from "../shared/connection.ts";
@@ -36,10 +38,13 @@ const usage = {
 
 const HOSTNAME = "127.0.0.1";
 
-/** How long answers may take that are under way when it ends, in milliseconds. */
-const GOODBYE_MS = 1000;
+/** How long a connection may take until its request's headers are whole, in milliseconds. */
+const HEADERS_MS = 5000;
 
-/** How long before the page is served again that the system couldn't serve, in milliseconds. */
+/** How often connections are looked at that have taken too long, in milliseconds. */
+const CHECK_MS = 500;
+
+/** How long before connections are accepted again after the system had no room, in milliseconds. */
 const RETRY_MS = 1000;
 
 /** How often it is noticed that the broker or a worker is gone, in milliseconds. */
@@ -55,10 +60,11 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   );
   const stopped = new AbortController();
   const until = AbortSignal.any([signal, stopped.signal]);
-  const answer = (request: Request) => site.answer(request);
-  const server = listen(values.port, answer);
-  const { port } = server.addr;
+  using listener = listen(values.port);
+  const { port } = listener.addr;
   const site = new Site(view, port, until);
+  const limits = { headersTimeout: HEADERS_MS, connectionsCheckingInterval: CHECK_MS };
+  const server = createServer(limits, (request, response) => site.answer(request, response));
   const url = `http://localhost:${port}`;
   const queues = new QueueWatch();
   const hear = (key: string, body: unknown) => view.hear(key, body) && queues.stir();
@@ -76,7 +82,7 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
       watch(connection, { hear, onReady, signal: until }),
       queues.run(connection, (states) => view.queues = states, until),
       tidy(view, connection, until),
-      keepServing(server, answer, out, until),
+      keepServing(listener, server, out, until),
     ]);
   } finally {
     stopped.abort();
@@ -87,39 +93,40 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   );
 }
 
-/** Serves until `signal`, and again where the system had no room for one more connection. */
+/**
+ * Serves until `signal`, and goes on where the system had no room for one more connection. That is why connections
+ * are accepted here: `server.listen` of Deno 2.9 accepts no more after that, and reports nothing.
+ */
 async function keepServing(
-  first: Server,
-  answer: (request: Request) => Response,
+  listener: Deno.TcpListener,
+  server: Server,
   out: Output,
   signal: AbortSignal,
 ): Promise<void> {
-  const { port } = first.addr;
-  for (let server: Server | undefined = first; !signal.aborted;) {
+  // One request a connection: `headersTimeout` doesn't limit the wait for a next one.
+  server.maxRequestsPerSocket = 1;
+  // The server checks its time limits from this event on.
+  server.emit("listening");
+  let full = false;
+  while (!signal.aborted) {
     try {
-      server ??= listen(port, answer);
-      await unlessAborted(server.finished, signal);
-      if (!signal.aborted) continue;
-      // A request that never ends, or an answer that nobody reads, ends with the script.
-      await unlessAborted(server.shutdown(), AbortSignal.timeout(GOODBYE_MS));
+      const connection = await unlessAborted(listener.accept(), signal);
+      if (connection) server.emit("connection", Duplex.fromWeb(connection));
+      full = false;
     } catch (error) {
-      if (server) out.note(`The page is away (${reasonOf(error)}): trying again until it is back`);
-      server = undefined;
+      if (!full) {
+        out.note(`The page takes no new tab (${reasonOf(error)}): trying again until it does`);
+      }
+      full = true;
       await delay(RETRY_MS, signal);
     }
   }
 }
 
-type Server = Deno.HttpServer<Deno.NetAddr>;
-
 /** @throws {FailedError} If the port can't be had. */
-function listen(
-  port: number,
-  answer: (request: Request) => Response,
-): Server {
+function listen(port: number): Deno.TcpListener {
   try {
-    const quiet = { onListen: () => {}, onError: () => new Response(null, { status: 400 }) };
-    return Deno.serve({ hostname: HOSTNAME, port, ...quiet }, answer);
+    return Deno.listen({ hostname: HOSTNAME, port });
   } catch (error) {
     const why = error instanceof Deno.errors.AddrInUse
       ? "is taken by another program: end that, or take another --port"

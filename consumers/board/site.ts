@@ -3,6 +3,7 @@
  * only: other names for it in the Host header are refused, so that no foreign page can reach it through DNS
  * (rebinding), and the page may load nothing from anywhere else.
  */
+import type { IncomingMessage, ServerResponse } from "node:http";
 import chart from "./chart.js" with { type: "text" };
 import icon from "./icon.svg" with { type: "text" };
 import lanes from "./lanes.js" with { type: "text" };
@@ -58,67 +59,67 @@ export class Site {
     if (port === 80) this.#hosts = new Set([...this.#hosts, "localhost", "127.0.0.1"]);
   }
 
-  answer(request: Request): Response {
-    const host = request.headers.get("host")?.toLowerCase() ?? "";
-    if (!this.#hosts.has(host)) return told(403, `The board is for ${[...this.#hosts][0]} only`);
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return told(405, "The board only shows: GET", { allow: "GET, HEAD" });
+  answer(request: IncomingMessage, response: ServerResponse): void {
+    const { method, url = "", headersDistinct: { host: hosts = [] } } = request;
+    if (hosts.length !== 1 || !this.#hosts.has(hosts.join().toLowerCase())) {
+      return tell(response, 403, `The board is for ${[...this.#hosts][0]} only`);
     }
-    const { pathname } = new URL(request.url);
-    if (pathname === "/events" && request.method === "GET") return this.#events();
-    const file = FILES[pathname];
-    if (!file) return told(404, "There is no such page");
-    const headers = { ...SECURITY, "content-type": `${file.type}; charset=utf-8` };
-    return new Response(request.method === "HEAD" ? null : file.body, { headers });
+    if (method !== "GET" && method !== "HEAD") {
+      return tell(response, 405, "The board only shows: GET", { allow: "GET, HEAD" });
+    }
+    const path = URL.parse(url, "http://localhost")?.pathname ?? "";
+    if (path === "/events" && method === "GET") return this.#events(response);
+    const file = FILES[path];
+    if (!file) return tell(response, 404, "There is no such page");
+    response.writeHead(200, { ...SECURITY, "content-type": `${file.type}; charset=utf-8` });
+    response.end(file.body);
   }
 
-  #events(): Response {
-    if (this.#tabs >= MAX_TABS) return told(503, `The board serves ${MAX_TABS} tabs at a time`);
+  #events(response: ServerResponse): void {
+    if (this.#tabs >= MAX_TABS) {
+      return tell(response, 503, `The board serves ${MAX_TABS} tabs at a time`);
+    }
     this.#tabs++;
-    let timer: ReturnType<typeof setInterval> | undefined;
-    let end = () => {};
-    const encoder = new TextEncoder();
-    const stream = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        let revision = 0;
-        let last = Date.now();
-        const send = () => {
-          const now = Date.now();
-          // A tab that doesn't read gets nothing more until it does: one event then has all it missed.
-          if ((controller.desiredSize ?? 0) <= 0) return;
-          if (this.#view.revision > revision) {
-            const update = JSON.stringify(this.#view.since(revision, now));
-            revision = this.#view.revision;
-            controller.enqueue(encoder.encode(`retry: 1000\ndata: ${update}\n\n`));
-          } else if (now - last > KEEP_ALIVE_MS) {
-            controller.enqueue(encoder.encode(": still here\n\n"));
-          } else {
-            return;
-          }
-          last = now;
-        };
-        end = () => {
-          if (timer === undefined) return;
-          clearInterval(timer);
-          timer = undefined;
-          this.#tabs--;
-          this.#signal.removeEventListener("abort", onAbort);
-        };
-        const onAbort = () => {
-          end();
-          controller.close();
-        };
-        timer = setInterval(send, UPDATE_MS);
-        this.#signal.addEventListener("abort", onAbort, { once: true });
-        send();
-      },
-      cancel: () => end(),
-    }, new CountQueuingStrategy({ highWaterMark: 2 }));
-    return new Response(stream, { headers: { ...SECURITY, "content-type": "text/event-stream" } });
+    response.writeHead(200, { ...SECURITY, "content-type": "text/event-stream" });
+    let revision = 0;
+    let last = Date.now();
+    const send = () => {
+      const now = Date.now();
+      // A tab that doesn't read gets nothing more until it does: one event then has all it missed.
+      if (response.writableNeedDrain) return;
+      if (this.#view.revision > revision) {
+        const update = JSON.stringify(this.#view.since(revision, now));
+        revision = this.#view.revision;
+        response.write(`retry: 1000\ndata: ${update}\n\n`);
+      } else if (now - last > KEEP_ALIVE_MS) {
+        response.write(": still here\n\n");
+      } else {
+        return;
+      }
+      last = now;
+    };
+    const timer = setInterval(send, UPDATE_MS);
+    const end = () => {
+      clearInterval(timer);
+      response.end();
+    };
+    this.#signal.addEventListener("abort", end, { once: true });
+    response.once("close", () => {
+      this.#tabs--;
+      clearInterval(timer);
+      this.#signal.removeEventListener("abort", end);
+    });
+    send();
   }
 }
 
-function told(status: number, text: string, headers: Record<string, string> = {}): Response {
+function tell(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers: Record<string, string> = {},
+): void {
   const plain = { "content-type": "text/plain; charset=utf-8" };
-  return new Response(`${text}\n`, { status, headers: { ...SECURITY, ...plain, ...headers } });
+  response.writeHead(status, { ...SECURITY, ...plain, ...headers });
+  response.end(`${text}\n`);
 }

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { unlessAborted } from "../../shared/abort.ts";
 import { alertText } from "../../shared/alert_text.ts";
 import type { Alert } from "../../shared/alerts.ts";
 import { brokerAddress } from "../../shared/broker_url.ts";
@@ -431,6 +432,71 @@ e2e("the board ends at once, whatever its clients do, and no request makes it ta
   assert.equal(code, 0, stderr);
   assert.ok(performance.now() - since < 5000, `${performance.now() - since} ms`);
   assert.equal(stderr.match(/error|at .*\.ts/i), null, stderr);
+});
+
+/** Longer than the board waits for a request's headers, in milliseconds. */
+const HEADERS_WITHIN_MS = 15_000;
+
+e2e("half a request holds no connection of the board, and many don't end it", async () => {
+  await using vhost = await Vhost.create();
+  await using stack = new AsyncDisposableStack();
+  const board = await vhost.start("board", ["--port", "0"]).ready();
+  const url = String(eventsOf(board, "ready")[0]?.url);
+  const { host, port } = new URL(url);
+  const send = async (head: string) => {
+    const connection = stack.use(await Deno.connect({ hostname: "127.0.0.1", port: Number(port) }));
+    await connection.write(new TextEncoder().encode(head));
+    return connection;
+  };
+  let closed = 0;
+  const hold = async (head: string) => {
+    const connection = await send(head);
+    new Response(connection.readable).bytes().catch(() => {}).finally(() => closed++);
+    return connection;
+  };
+  const served = async () => {
+    const page = await fetch(url, { signal: AbortSignal.timeout(HEADERS_WITHIN_MS) });
+    assert.match(await page.text(), /<title>/);
+  };
+  let tab = "open";
+  const events = await fetch(`${url}/events`);
+  const end = events.body?.pipeTo(new WritableStream())
+    .then(() => tab = "ended", () => tab = "cut");
+
+  const heads = ["\r\n", "GET / HT", "GET / HTTP/1.1\r\n", `GET / HTTP/1.1\r\nhost: ${host}\r\n`];
+  const holdMany = () => Promise.all(heads.flatMap((head) => Array(10).fill(head)).map(hold));
+  await holdMany();
+  const slow = await hold("GET / HTTP/1.1\r\n");
+  const header = new TextEncoder().encode("a: b\r\n");
+  const drip = setInterval(() => slow.write(header).catch(() => {}), 100);
+  stack.defer(() => clearInterval(drip));
+  const held = heads.length * 10 + 1;
+  // Nor does one that is answered wait for the next request.
+  const asked = await send(`GET / HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+  const limit = AbortSignal.timeout(HEADERS_WITHIN_MS);
+  const answer = await unlessAborted(new Response(asked.readable).text(), limit);
+  assert.match(answer ?? "held", /^HTTP\/1\.1 200 [^]*\r\nconnection: close\r\n/i);
+  await served();
+  assert.equal(closed, 0, "others are served while they are held");
+  if (Deno.build.os === "linux") {
+    // No room for all of these: they are accepted once the first ones are closed.
+    const args = ["--nofile=80:80", "--pid", String(board.pid)];
+    assert.ok((await new Deno.Command("prlimit", { args }).output()).success);
+    await holdMany();
+  }
+  await served();
+  const allClosed = () => Promise.resolve(closed >= held);
+  await eventually("half requests to be closed", allClosed, HEADERS_WITHIN_MS);
+  await served();
+  assert.equal(tab, "open");
+  await board.stop();
+  const { code, stderr } = await board.ended;
+  assert.equal(code, 0, stderr);
+  if (Deno.build.os === "linux") {
+    assert.match(stderr, /^The page takes no new tab \(.*open files.*\)/m);
+  }
+  await end;
+  assert.equal(tab, "ended");
 });
 
 e2e("the board is for this machine only, and only shows", async () => {
