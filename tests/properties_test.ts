@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
 import { kept, type Properties } from "../shared/connection.ts";
+import { persistent } from "../shared/connection/properties.ts";
 
 /** What the library reads of what it has written. */
 function written(properties: Properties): Properties {
@@ -54,6 +55,25 @@ Deno.test("`kept()` writes otherwise what the library would change", () => {
     assert.deepEqual(written(found.properties).headers?.h, expected, String(value));
     assert.equal(found.lost.join(", "), lost ?? "", String(value));
   }
+});
+
+Deno.test("a header named `__proto__` is one as any other, in tables, too", () => {
+  for (const value of ['"text"', "1", "null", '{"reason":"x","__proto__":{"list":[]}}']) {
+    const json = `{"__proto__":${value},"table":{"__proto__":${value},"a":1}}`;
+    const { properties, lost } = kept({ headers: JSON.parse(json) });
+    assert.deepEqual(lost, []);
+    const { headers = {} } = written(properties);
+    assert.equal(JSON.stringify(headers), json);
+    assert.equal(Object.getPrototypeOf(headers), Object.prototype);
+    assert.equal(JSON.stringify(written(persistent({ headers })).headers), json);
+  }
+});
+
+Deno.test("`persistent()` has integers written as they are", () => {
+  const headers = { a: 2 ** 31, b: -(2 ** 32) + 1, c: 2 ** 32, d: -(2 ** 31), e: 0.5, f: "2" };
+  const properties = persistent({ messageId: "r/1", headers });
+  assert.deepEqual(written(properties), { messageId: "r/1", deliveryMode: 2, headers });
+  assert.deepEqual(persistent({}), { deliveryMode: 2 });
 });
 
 Deno.test("`kept()` leaves out and names what can't be written at all", () => {

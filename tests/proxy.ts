@@ -3,15 +3,25 @@ import assert from "node:assert/strict";
 import { testBroker } from "./test_broker.ts";
 
 export class BrokerProxy implements Disposable {
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #listener: Deno.TcpListener;
   readonly #open = new Set<Deno.Conn>();
   readonly #target: Deno.ConnectOptions;
   #down = false;
   #deaf = false;
-  #hold: { from: Uint8Array; client?: Deno.Conn; held: number[] } | undefined;
+  #spoils = false;
+  #hold:
+    | { from: Uint8Array; client?: Deno.Conn; held: number[]; released: PromiseWithResolvers<void> }
+    | undefined;
 
-  /** @param target Where the broker is. @default the tests' broker */
-  constructor(target: Deno.ConnectOptions = testBroker().hosts[0] ?? assert.fail("no broker")) {
+  /**
+   * @param target Where the broker is. @default the tests' broker
+   * @param hostname Where it listens.
+   */
+  constructor(
+    target: Deno.ConnectOptions = testBroker().hosts[0] ?? assert.fail("no broker"),
+    hostname = "127.0.0.1",
+  ) {
+    this.#listener = Deno.listen({ hostname, port: 0 });
     this.#target = target;
     this.#serve();
   }
@@ -41,9 +51,14 @@ export class BrokerProxy implements Disposable {
     this.#deaf = true;
   }
 
-  /** Keeps what the broker sends on a connection, from these bytes on, until {@link release}. */
+  /** Spoils the last byte, which is the end of a frame, of what the broker sends next. */
+  spoil(): void {
+    this.#spoils = true;
+  }
+
+  /** Keeps what the broker sends on a connection, from these bytes on, and its end, until {@link release}. */
   holdFrom(bytes: Uint8Array): void {
-    this.#hold = { from: bytes, held: [] };
+    this.#hold = { from: bytes, held: [], released: Promise.withResolvers() };
   }
 
   /** Bytes that are kept. */
@@ -53,9 +68,10 @@ export class BrokerProxy implements Disposable {
 
   /** Sends what is kept, all of it at once. */
   async release(): Promise<void> {
-    const { client, held = [] } = this.#hold ?? {};
+    const { client, held = [], released } = this.#hold ?? {};
     this.#hold = undefined;
     await client?.write(Uint8Array.from(held));
+    released?.resolve();
   }
 
   /** Connections that are let through. */
@@ -77,8 +93,18 @@ export class BrokerProxy implements Disposable {
       try {
         const server = await Deno.connect(this.#target);
         for (const socket of [client, server]) this.#open.add(socket);
-        const isHeld = (bytes: Uint8Array) => this.#isHeld(client, bytes);
-        const ended = [pipe(client, server, () => this.#deaf), pipe(server, client, isHeld)];
+        const isHeld = (bytes: Uint8Array) => {
+          if (this.#spoils) bytes.set([0], bytes.length - 1);
+          this.#spoils = false;
+          return this.#isHeld(client, bytes);
+        };
+        const released = async () => {
+          if (this.#hold?.client === client) await this.#hold.released.promise;
+        };
+        const ended = [
+          pipe(client, server, () => this.#deaf),
+          pipe(server, client, isHeld, released),
+        ];
         Promise.race(ended).then(() => {
           for (const socket of [client, server]) this.#open.delete(socket);
         });
@@ -98,11 +124,15 @@ export class BrokerProxy implements Disposable {
   }
 }
 
-/** @param keeps Whether bytes don't go on. */
+/**
+ * @param keeps Whether bytes don't go on.
+ * @param beforeEnd What the end has to wait for.
+ */
 async function pipe(
   from: Deno.Conn,
   to: Deno.Conn,
   keeps: (bytes: Uint8Array) => boolean,
+  beforeEnd: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   const buffer = new Uint8Array(65_536);
   try {
@@ -113,6 +143,7 @@ async function pipe(
   } catch {
     // Cut.
   }
+  await beforeEnd();
   close(from);
   close(to);
 }

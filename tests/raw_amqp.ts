@@ -93,7 +93,11 @@ export class RawConnection implements Disposable {
   /** Delivery tags. */
   readonly #unconfirmed = new Set<number>();
 
-  static async open({ hosts: [host], username, password, vhost }: BrokerAddress) {
+  /** @param frameMax The largest frame that it takes, in bytes, as it tells the broker; 0 is no limit. */
+  static async open(
+    { hosts: [host], username, password, vhost }: BrokerAddress,
+    frameMax = FRAME_MAX,
+  ) {
     assert.ok(host);
     const raw = new RawConnection(await Deno.connect(host));
     await raw.#write(bytes("AMQP", 0, 0, 9, 1));
@@ -101,7 +105,7 @@ export class RawConnection implements Disposable {
     const login = [table({}), shortText("PLAIN"), longText(`\0${username}\0${password}`)];
     await raw.#method(0, [10, 11], ...login, shortText("en_US"));
     await raw.#expect(10, 30);
-    await raw.#method(0, [10, 31], int(2, 2047), int(4, FRAME_MAX), int(2, 0));
+    await raw.#method(0, [10, 31], int(2, 2047), int(4, frameMax), int(2, 0));
     await raw.#method(0, [10, 40], shortText(vhost), 0, 0);
     await raw.#expect(10, 41);
     await raw.#method(1, [20, 10], 0);

@@ -37,8 +37,6 @@ export interface QueueState {
 /** How long the broker may take to close a channel, in milliseconds. */
 const CLOSE_TIMEOUT_MS = 3000;
 
-const NO_BODY = new Uint8Array();
-
 export class Channel {
   /** Called with each message that comes back, before its confirm. */
   onReturn: (message: { routingKey: string; messageId?: string }) => void = () => {};
@@ -53,7 +51,10 @@ export class Channel {
    * @param unlimited Queues that exist without a delivery limit: they are declared as they are.
    */
   static async open(client: Client, unlimited: ReadonlySet<string>): Promise<Channel> {
-    return new Channel(await client.channel(), client.ended, unlimited);
+    // The library forgets who has asked when the connection is closed from here and the broker doesn't answer.
+    const channel = await unlessAborted(client.channel(), client.ended);
+    if (!channel) throw client.ended.reason;
+    return new Channel(channel, client.ended, unlimited);
   }
 
   private constructor(
@@ -65,7 +66,6 @@ export class Channel {
     this.#connection = connection;
     this.#unlimited = unlimited;
     const onEnd = () => this.#closed.abort(connection.reason);
-    if (connection.aborted) onEnd();
     connection.addEventListener("abort", onEnd);
     this.closed.addEventListener("abort", () => connection.removeEventListener("abort", onEnd));
     channel.onerror = (reason) => this.#closed.abort(new Error(reason));
@@ -95,7 +95,7 @@ export class Channel {
     this.#closed.abort(new Error("the channel was closed"));
     // The library forgets it when the connection is lost meanwhile, or the broker closes the channel, too.
     const over = AbortSignal.any([this.#connection, AbortSignal.timeout(CLOSE_TIMEOUT_MS)]);
-    await unlessAborted(closing, over).catch(() => {});
+    await unlessAborted(closing, over);
   }
 
   /** Asks the broker to confirm what is published from now on. */
@@ -229,5 +229,6 @@ export function isNack(error: unknown): boolean {
 
 function toDelivery(message: AMQPMessage): Delivery {
   const { properties, body, deliveryTag, redelivered, routingKey } = message;
-  return { ...properties, body: body ?? NO_BODY, deliveryTag, redelivered, routingKey };
+  // The library has set it before it hands a message over, if only to no bytes.
+  return { ...properties, body: body as Uint8Array, deliveryTag, redelivered, routingKey };
 }

@@ -8,7 +8,7 @@ import type { BrokerAddress } from "../broker_url.ts";
 import { reasonOf } from "../errors.ts";
 import { FRAME_BYTES, NOT_KEPT } from "./properties.ts";
 
-/** A node of the broker: one of its addresses, where it has a name. */
+/** A node of the broker; where it has a name: its addresses of one family. */
 export interface Node {
   readonly hostname: string;
   readonly port: number;
@@ -18,18 +18,16 @@ export interface Node {
 /** Seconds; a frozen peer is noticed after about twice that. RabbitMQ advises 5 to 20. */
 const HEARTBEAT_S = 10;
 
-/**
- * The largest frame that can be read, in bytes. The properties of a message come in one frame, however long they are,
- * and RabbitMQ adds to them.
- */
-const READ_BYTES = 1 << 20;
-
 /** Writes of a turn are gathered up to so many bytes. */
 const GATHER_BYTES = 65_536;
 
 /** The protocol's frames begin with their type, channel and size. */
 const BEFORE_PAYLOAD = 7;
+const METHOD = 1;
 const HEADER = 2;
+/** A method frame's payload begins with a class and a method: connection.tune. Two bytes later is its `frame_max`. */
+const TUNE = 0x0a_001e;
+const TUNE_FRAME_MAX = BEFORE_PAYLOAD + 6;
 /** A header frame's payload begins with a class, a weight and the size of the body. */
 const BEFORE_PROPERTIES = BEFORE_PAYLOAD + 12;
 const FRAME_END = 0xce;
@@ -52,12 +50,12 @@ export class Client extends AMQPClient {
     const url = new URL(`${tls ? "amqps" : "amqp"}://localhost:${port}`);
     url.searchParams.set("name", name);
     url.searchParams.set("heartbeat", String(HEARTBEAT_S));
-    url.searchParams.set("frameMax", String(READ_BYTES));
+    url.searchParams.set("frameMax", String(FRAME_BYTES));
     url.username = encodeURIComponent(username);
     url.password = encodeURIComponent(password);
-    // Trying the families by itself, Deno asks for the permission of the second one in a way that nobody can catch.
-    super(url.href, { autoSelectFamily: false, family, ...certificates } as typeof certificates);
-    // Not in the URL: brackets would stay around an IPv6 address, and a vhost ".." would vanish.
+    // Without a family Deno would try both, and ask for the permission of the second in a way that nobody can catch.
+    super(url.href, { family, ...certificates } as typeof certificates);
+    // Not in the URL: brackets would stay around an IPv6 address.
     Object.assign(this, { host: hostname, vhost });
   }
 
@@ -69,7 +67,7 @@ export class Client extends AMQPClient {
   /**
    * Connects and logs in.
    *
-   * @throws What made it fail; the system's own error where there is one. The socket is closed then.
+   * @throws What made it fail; the system's own error where there is one. It is to be dropped then.
    */
   override async connect(): Promise<this> {
     try {
@@ -77,14 +75,12 @@ export class Client extends AMQPClient {
       this.#listen();
       await connected;
     } catch (error) {
-      this.drop();
       throw this.#cause ?? error;
     }
-    // 0 is no limit.
-    this.frameMax = Math.min(this.frameMax || FRAME_BYTES, FRAME_BYTES);
     // A reply, its confirm and the acknowledgement are small and wait for each other: Nagle makes each wait 40 ms.
     this.socket?.setNoDelay(true);
-    // Its own timeout counts what is written, too: we would never notice a peer that only listens.
+    // Its own timeout counts what is written, too: we would never notice a peer that only listens. And it takes the
+    // broker for lost when the script was busy, or stopped, for a heartbeat.
     this.socket?.setTimeout(0);
     if (this.heartbeat > 0) {
       this.#timer = setInterval(() => this.#beat(), this.heartbeat * 500);
@@ -111,18 +107,18 @@ export class Client extends AMQPClient {
   }
 
   protected override parseFrames(view: AMQPView): void {
+    if (this.closed) limitFrames(view);
+    if (view.getUint8(0) !== HEADER) return super.parseFrames(view);
+    // Binary headers are views into their frame, and the buffer of one that came in pieces is used again.
+    const copies = view.buffer === this.#pieces.frameBuffer.buffer;
     try {
-      // Binary headers are views into their frame.
-      const copies = view.getUint8(0) === HEADER && isUsedAgain(view);
       super.parseFrames(copies ? new AMQPView(bytesOf(view).slice().buffer) : view);
     } catch (error) {
-      if (view.getUint8(0) !== HEADER) throw error;
       super.parseFrames(withoutProperties(bytesOf(view), reasonOf(error)));
     }
   }
 
   #flush(): void {
-    if (this.#length === 0) return;
     this.socket?.write(this.#gathered.slice(0, this.#length));
     this.#length = 0;
   }
@@ -136,6 +132,7 @@ export class Client extends AMQPClient {
       this.#heard = performance.now();
       try {
         read(bytes);
+        this.#makeRoom();
       } catch (error) {
         // Thrown here it would end the script.
         socket.destroy(error as Error);
@@ -148,6 +145,20 @@ export class Client extends AMQPClient {
     });
   }
 
+  get #pieces(): Pieces {
+    return this as unknown as Pieces;
+  }
+
+  /** The properties of a message come in one frame, however long they are: makes the buffer for its pieces as long. */
+  #makeRoom(): void {
+    const { framePos, frameSize, frameBuffer } = this.#pieces;
+    // Who hasn't let us in may be no broker: a web server's answer looks like a frame of a gigabyte.
+    if (frameSize <= frameBuffer.length || this.closed) return;
+    const larger = Buffer.allocUnsafe(frameSize);
+    frameBuffer.copy(larger, 0, 0, framePos);
+    Object.assign(this, { frameBuffer: larger });
+  }
+
   #beat(): void {
     if (performance.now() - this.#heard > this.heartbeat * 2000) {
       return this.drop("no sign of life from the broker");
@@ -156,9 +167,17 @@ export class Client extends AMQPClient {
   }
 }
 
-/** Whether a frame came in pieces: the library puts those together in a buffer of the size that it was asked for. */
-function isUsedAgain({ buffer }: AMQPView): boolean {
-  return buffer.byteLength >= READ_BYTES;
+/** How the library puts a frame together that comes in pieces. */
+interface Pieces {
+  readonly framePos: number;
+  readonly frameSize: number;
+  readonly frameBuffer: Buffer;
+}
+
+/** A broker without a limit of frames (0) is told ours: it would send bodies in one frame, however long they are. */
+function limitFrames(view: AMQPView): void {
+  if (view.getUint8(0) !== METHOD || view.getUint32(BEFORE_PAYLOAD) !== TUNE) return;
+  if (view.getUint32(TUNE_FRAME_MAX) === 0) view.setUint32(TUNE_FRAME_MAX, FRAME_BYTES);
 }
 
 function bytesOf(view: AMQPView): Uint8Array<ArrayBuffer> {
@@ -170,7 +189,7 @@ function withoutProperties(frame: Uint8Array, reason: string): AMQPView {
   const view = new AMQPView(new ArrayBuffer(1024));
   const bytes = new Uint8Array(view.buffer);
   bytes.set(frame.subarray(0, BEFORE_PROPERTIES));
-  const headers = { [NOT_KEPT]: `all properties: ${reason.slice(0, 200)}` };
+  const headers = { [NOT_KEPT]: `all properties: ${reason}` };
   const end = BEFORE_PROPERTIES + view.setProperties(BEFORE_PROPERTIES, { headers });
   bytes[end] = FRAME_END;
   view.setUint32(3, end - BEFORE_PAYLOAD);

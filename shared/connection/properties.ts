@@ -5,7 +5,7 @@ import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
 /** What AMQP calls basic properties. */
 export type Properties = Readonly<AMQPProperties>;
 
-/** The largest frame that is sent, in bytes: RabbitMQ's default. */
+/** The largest frame that is sent and asked for, in bytes: RabbitMQ's default. */
 export const FRAME_BYTES = 131_072;
 
 /** The header that names what of a message's properties couldn't be kept, and why. */
@@ -118,7 +118,7 @@ function shown(name: string): string {
 /** Bytes of flags and length, without any field. */
 const EMPTY_TABLE = 6;
 
-/** Twice as long as any frame that is read. */
+/** Longer than any frame that is sent. */
 const SCRATCH = new AMQPView(new ArrayBuffer(1 << 21));
 
 /** Bytes that properties need in a frame; infinite for more than any. */

@@ -61,12 +61,16 @@ export class TestBroker implements AsyncDisposable {
   }
 }
 
-/** Connects to the tests' broker, through a proxy's port if one is given. */
+/** Connects to the tests' broker, through a proxy's port if one is given, with other parts of its URL if they are. */
 export async function connect(
   port?: number,
-  { onNote }: { onNote?: (text: string) => void } = {},
+  { onNote, ...parts }: { onNote?: (text: string) => void } & Parameters<typeof testBrokerUrl>[0] =
+    {},
 ): Promise<Connection> {
-  const url = testBrokerUrl(port === undefined ? {} : { host: `127.0.0.1:${port}` });
+  const url = testBrokerUrl({
+    ...port === undefined ? {} : { host: `127.0.0.1:${port}` },
+    ...parts,
+  });
   const out = new Output({ script: "test", json: true, quiet: true, onClosed: () => {} });
   if (onNote) out.note = onNote;
   return await Connection.open(brokerAddress(url), "publish", {

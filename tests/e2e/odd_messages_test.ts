@@ -115,6 +115,7 @@ e2e("a dead letter names what of its properties couldn't be kept", async () => {
     using raw = await RawConnection.open(brokerAddress(vhost.url));
     const headers = table({
       kept: field("S", longText("as it was")),
+      ["__proto__"]: field("F", table({ reason: field("S", longText("theirs")) })),
       long: field("S", longText("x".repeat(129_500))),
     });
     await raw.publish("task_queue", { headers }, Uint8Array.of(0xff));
@@ -127,6 +128,7 @@ e2e("a dead letter names what of its properties couldn't be kept", async () => {
   const { "failed-at": _, "x-delivery-count": __, ...headers } = letter?.headers ?? {};
   assert.deepEqual(headers, {
     kept: "as it was",
+    ["__proto__"]: { reason: "theirs" },
     reason: "the body is not UTF-8 text",
     "original-queue": "task_queue",
     "not-kept": "long (too long)",
