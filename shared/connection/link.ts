@@ -66,9 +66,7 @@ export class Link {
     let cause: unknown;
     let refused: FailedError | undefined;
     const onError = async (error: unknown, last: boolean) => {
-      // A name has often addresses of one family only.
-      if (codeOf(error) !== "ENOTFOUND") cause = error;
-      cause ??= error;
+      if (cause === undefined || telling(error) >= telling(cause)) cause = error;
       refused ??= loginRefused(error)
         ? refusedLogin(error, address)
         : await tlsRefusal(error, address);
@@ -193,6 +191,13 @@ export class Link {
     this.#listener.onRestored();
     return client;
   }
+}
+
+/** How much an error says: often a name has addresses of one family only, or nobody listens at those of the other. */
+function telling(error: unknown): number {
+  const code = codeOf(error);
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") return 0;
+  return code === "ECONNREFUSED" ? 1 : 2;
 }
 
 function waitingFor(address: BrokerAddress): string {

@@ -45,7 +45,7 @@ e2e("a cluster starts once, survives the loss of all its nodes, and is stopped",
     const get = { count: 1, ackmode: "ack_requeue_true", encoding: "auto" };
     return (await cluster.admin("POST", "queues/%2F/kept/get", get))[0]?.payload === "still here";
   });
-  assert.equal((await cluster.queue("kept")).online.length, 3, "all are back");
+  await eventually("all to be back", async () => (await cluster.queue("kept")).online.length === 3);
 
   const all = await nodes(["--stop"], { AMQP_URL: cluster.url });
   assert.deepEqual(all.map(({ port, state }) => [port, state]), [

@@ -74,6 +74,13 @@ export class Ledger {
     return this.#handledUntil > time;
   }
 
+  /** How many messages that were confirmed between two times (of `performance.now()`) nobody has handled yet. */
+  unhandled(from: number, to: number): number {
+    return [...this.#published].filter(([id, time]) =>
+      time >= from && time < to && !this.#handled.has(id)
+    ).length;
+  }
+
   /** Changes whenever something is told. */
   get progress(): number {
     return this.#published.size + this.#handled.size + this.#dead.size;
