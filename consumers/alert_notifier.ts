@@ -9,27 +9,34 @@
  * stays until its server has taken it. Needs the network for the broker, and for mail server and web hook on this
  * machine or where ALERT_HOSTS says; `alerts.env` to read for `--env-file`, `logs/` to write with `--log`.
  */
-import { brokerAddress } from "../shared/broker_url.ts";
-import { reasonOf, UsageError } from "../shared/errors.ts";
-import { MailSender } from "../shared/mail_sender.ts";
-import { MAX_WAIT_MS } from "../shared/notice_queue.ts";
-import type { NoticeSender } from "../shared/notice_sender.ts";
+import { brokerAddress, CONSUMER_OPTIONS } from "../shared/connection.ts";
 import {
+  MailSender,
+  MAX_WAIT_MS,
+  type NoticeSender,
   type NoticeSettings,
+  notify,
   readVariables,
   requireServers,
+  sampleNotice,
+  Secrets,
   serversOf,
   settingsFrom,
-} from "../shared/notice_settings.ts";
-import { sampleNotice } from "../shared/notices.ts";
-import { notify } from "../shared/notifier.ts";
-import { flag, optional, path, positiveDuration, withDefault } from "../shared/options.ts";
-import { ALERT_QUEUES, queueOption } from "../shared/queue_names.ts";
-import { counted } from "../shared/output.ts";
-import { run, type Script } from "../shared/script.ts";
-import { Secrets } from "../shared/secrets.ts";
-import { WebhookSender } from "../shared/webhook_sender.ts";
-import { CONSUMER_OPTIONS } from "../shared/worker.ts";
+  WebhookSender,
+} from "../shared/notifier.ts";
+import {
+  counted,
+  flag,
+  optional,
+  path,
+  positiveDuration,
+  reasonOf,
+  run,
+  type Script,
+  UsageError,
+  withDefault,
+} from "../shared/script.ts";
+import { ALERTS, namesOf, queueOption } from "../shared/streams.ts";
 
 /** With a try and the wait before it a notice must be held for far less than RabbitMQ's half hour. */
 const upTo5Minutes = (value: string) => {
@@ -62,7 +69,7 @@ const usage = {
     retry: withDefault("TIME", upTo5Minutes, "1s", "first wait after a failure; doubles up to 5m"),
     timeout: withDefault("TIME", upTo5Minutes, "1m", "for one try; a web hook has 15s at most"),
     insecure: flag("allow other machines' servers without TLS or a trusted certificate"),
-    queue: queueOption(ALERT_QUEUES, { main: "alerts" }),
+    queue: queueOption(namesOf(ALERTS, "alerts"), { main: "alerts" }),
     ...CONSUMER_OPTIONS,
     prefetch: {
       ...CONSUMER_OPTIONS.prefetch,

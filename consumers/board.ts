@@ -1,5 +1,5 @@
 /**
- * The board: the three streams, their workers, temperatures, alerts and queues on a page in the browser, live.
+ * The board: the streams, their workers, measurements, alerts and queues on a page in the browser, live.
  *
  *     deno task board
  *     deno task board --port 8080
@@ -9,15 +9,28 @@
  */
 import { createServer, type Server } from "node:http";
 import { Duplex } from "node:stream";
-import { delay, unlessAborted } from "../shared/abort.ts";
-import { brokerAddress, URL_OPTION } from "../shared/broker_url.ts";
-import { Connection } from "../shared/connection.ts";
-import { FailedError, reasonOf } from "../shared/errors.ts";
-import { integer, withDefault } from "../shared/options.ts";
-import type { Output } from "../shared/output.ts";
-import { OUTPUT_OPTIONS, run, type Script } from "../shared/script.ts";
-import { QUEUE_TYPE_OPTION } from "../shared/topology.ts";
-import { watch } from "../shared/watch.ts";
+import {
+  type BrokerAddress,
+  brokerAddress,
+  Connection,
+  hostList,
+  QUEUE_TYPE_OPTION,
+  URL_OPTION,
+  watch,
+} from "../shared/connection.ts";
+import {
+  delay,
+  FailedError,
+  integer,
+  type Output,
+  OUTPUT_OPTIONS,
+  reasonOf,
+  run,
+  type Script,
+  unlessAborted,
+  withDefault,
+} from "../shared/script.ts";
+import { DATA_STREAMS } from "../shared/streams.ts";
 import { BoardView } from "./board/board_view.ts";
 import { QueueWatch } from "./board/queue_watch.ts";
 import { Site } from "./board/site.ts";
@@ -26,7 +39,7 @@ const usage = {
   task: "board",
   script: "board",
   summary:
-    "Shows the streams in a browser: who works on what, temperatures and alerts, every queue.\n" +
+    "Shows the streams in a browser: who works on what, measurements and alerts, every queue.\n" +
     "It takes nothing from anyone; the page is for this machine only.",
   options: {
     port: withDefault("N", integer(0, 65_535), "8000", "where the page is; 0 takes any free port"),
@@ -51,13 +64,10 @@ const RETRY_MS = 1000;
 const TIDY_MS = 500;
 
 async function board({ values, out, signal }: Script<typeof usage.options>): Promise<void> {
-  const view = new BoardView();
+  const address = brokerAddress(values.url, values);
+  const view = new BoardView(DATA_STREAMS, brokerText(address));
   const options = { out, signal, name: usage.script };
-  await using connection = await Connection.open(
-    brokerAddress(values.url, values),
-    "consume",
-    options,
-  );
+  await using connection = await Connection.open(address, "consume", options);
   const stopped = new AbortController();
   const until = AbortSignal.any([signal, stopped.signal]);
   using listener = listen(values.port);
@@ -67,7 +77,9 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   const server = createServer(limits, (request, response) => site.answer(request, response));
   const url = `http://localhost:${port}`;
   const queues = new QueueWatch();
-  const hear = (key: string, body: unknown) => view.hear(key, body) && queues.stir();
+  const onAnnouncement = (key: string, body: unknown) => view.hear(key, body) && queues.stir();
+  const onUnknown = (stream: string, body: unknown) => view.meet(stream, body);
+  const streams = DATA_STREAMS.map(({ name }) => name);
   let ready = false;
   const onReady = () => {
     if (ready) return;
@@ -79,8 +91,12 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   };
   try {
     await Promise.all([
-      watch(connection, { hear, onReady, signal: until }),
-      queues.run(connection, (states) => view.queues = states, until),
+      watch(connection, { streams, onAnnouncement, onUnknown, onReady, signal: until }),
+      queues.run(connection, {
+        others: () => view.queueNames,
+        tell: (states, at) => view.looked(states, at),
+        signal: until,
+      }),
       tidy(view, connection, until),
       keepServing(listener, server, out, until),
     ]);
@@ -91,6 +107,12 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
     { event: "summary", announcements: view.heard },
     () => `Shown: ${view.heard} announcements`,
   );
+}
+
+/** The broker for people, without user and password. */
+function brokerText(address: BrokerAddress): string {
+  const { vhost } = address;
+  return hostList(address).replaceAll(",", ", ") + (vhost === "/" ? "" : `, virtual host ${vhost}`);
 }
 
 /**
@@ -140,7 +162,7 @@ async function tidy(view: BoardView, connection: Connection, signal: AbortSignal
   let since: number | null = null;
   while (!signal.aborted) {
     since = connection.away ? since ?? Date.now() : null;
-    view.away = since;
+    view.setAway(since);
     view.tidy();
     await delay(TIDY_MS, signal);
   }

@@ -7,12 +7,8 @@
  *
  * Needs the network for the broker, `logs/` to write with `--log`.
  */
-import { delay } from "../shared/abort.ts";
-import { decodeTask } from "../shared/messages.ts";
-import { duration, withDefault } from "../shared/options.ts";
-import { queueOption, TASK_QUEUES } from "../shared/queue_names.ts";
-import { run } from "../shared/script.ts";
-import { sharedQueue } from "../shared/topology.ts";
+import { delay, duration, run, withDefault } from "../shared/script.ts";
+import { namesOf, queueOption, TASKS } from "../shared/streams.ts";
 import { work, WORKER_OPTIONS } from "../shared/worker.ts";
 
 const usage = {
@@ -22,7 +18,7 @@ const usage = {
     "Any number of workers share the tasks; what a dead one held goes to another.",
   options: {
     dot: withDefault("TIME", duration, "1s", "work for every dot in a task; 0 for none"),
-    queue: queueOption(TASK_QUEUES, { main: "tasks" }),
+    queue: queueOption(namesOf(TASKS), { main: "tasks" }),
     ...WORKER_OPTIONS,
   },
 };
@@ -43,24 +39,19 @@ if (import.meta.main) {
   await run(usage, (script) => {
     const { out, values } = script;
     return work(script, {
-      script: usage.script,
-      stream: "tasks",
-      handled: "done",
-      queue: sharedQueue(values.queue.tasks, values.queueType),
-      decode: decodeTask,
+      stream: TASKS,
+      from: "tasks",
       taken: (text) => `${shown(text)}  ${secondsOf(text, values.dot)} s`,
-      async handle(text, { delivery: { messageId, redelivered }, name: worker }) {
+      async handle(text, { id, redelivered, worker }) {
         const seconds = secondsOf(text, values.dot);
         const started = performance.now();
         // Even a timer of 0 takes milliseconds.
         if (seconds > 0) await delay(seconds * 1000);
         const took = ((performance.now() - started) / 1000).toFixed(1);
-        const task = { worker, id: messageId || null, text: shown(text), seconds, redelivered };
         out.event(
-          { event: "task", ...task },
+          { event: "task", worker, id, text: shown(text), seconds, redelivered },
           () => `${out.paint("cyan", worker)}  done in ${took} s`,
         );
-        return task;
       },
     });
   });

@@ -6,12 +6,9 @@
  *
  * Needs the network for the broker, `logs/` to write with `--log`, the browser to run with `--admin`.
  */
-import { taskMessages } from "../shared/messages.ts";
-import { integer, withDefault } from "../shared/options.ts";
-import { newItemOptions, publishNew } from "../shared/publish_new.ts";
-import { queueOption, TASK_QUEUES } from "../shared/queue_names.ts";
-import { run } from "../shared/script.ts";
-import { sharedQueue } from "../shared/topology.ts";
+import { newItemOptions, publishNew } from "../shared/replay.ts";
+import { integer, run, withDefault } from "../shared/script.ts";
+import { TASKS } from "../shared/streams.ts";
 
 const usage = {
   task: "tasks:new",
@@ -22,7 +19,7 @@ const usage = {
   words: "[WORD...]",
   options: {
     repeat: withDefault("N", integer(1), "1", "publish it so many times"),
-    ...newItemOptions(queueOption(TASK_QUEUES, { main: "tasks" })),
+    ...newItemOptions(TASKS),
   },
 };
 
@@ -31,12 +28,11 @@ if (import.meta.main) {
     const { values, words } = script;
     const task = words.join(" ") || "Hello World!";
     return publishNew(script, {
-      ...usage,
-      key: "tasks.task",
-      queues: ({ tasks }, type) => [sharedQueue(tasks, type)],
-      messages: taskMessages,
+      stream: TASKS,
+      to: "tasks",
+      items: repeated(task, values.repeat),
       line: () => `Sent ${task}`,
-    }, repeated(task, values.repeat));
+    });
   });
 }
 

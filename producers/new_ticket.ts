@@ -6,20 +6,13 @@
  *
  * Needs the network for the broker, `logs/` to write with `--log`, the browser to run with `--admin`.
  */
-import { ask } from "../shared/ask.ts";
-import { reasonOf, UsageError } from "../shared/errors.ts";
-import { localNow } from "../shared/local_time.ts";
-import { CATEGORIES, check, Ticket, ticketMessages } from "../shared/messages.ts";
-import { optional, text } from "../shared/options.ts";
-import { newItemOptions, publishNew } from "../shared/publish_new.ts";
-import { HELPDESK_QUEUES, queueOption } from "../shared/queue_names.ts";
-import { run, type Script } from "../shared/script.ts";
-import { sharedQueue } from "../shared/topology.ts";
+import { newItemOptions, publishNew } from "../shared/replay.ts";
+import { ask, optional, reasonOf, run, type Script, text, UsageError } from "../shared/script.ts";
+import { CATEGORIES, HELPDESK, localNow, type Ticket, ticketOf } from "../shared/streams.ts";
 
 type Category = Ticket["category"];
 
 const CHOICES = Object.entries(CATEGORIES).map(([letter, words]) => `${letter} ${words}`);
-const { tickets } = HELPDESK_QUEUES;
 
 const usage = {
   task: "helpdesk:new",
@@ -30,7 +23,7 @@ const usage = {
   options: {
     name: optional("NAME", requester, "who asks for help"),
     category: optional("LETTER", category, "what for: A, B, C, D or E"),
-    ...newItemOptions(queueOption({ tickets }, { main: "tickets" })),
+    ...newItemOptions(HELPDESK, "tickets"),
   },
 };
 
@@ -55,7 +48,7 @@ async function* newTicket(script: NewTicketScript): AsyncGenerator<Ticket> {
   const letter = values.category ?? (name && await answer(question, category, script));
   // Below the question, which has no answer.
   if (!name || !letter) return script.out.note("\nNothing was sent");
-  yield check(Ticket, { submitted: localNow(), name, category: letter });
+  yield ticketOf(localNow(), name, letter);
 }
 
 /** Asks again until the answer can be used. */
@@ -85,11 +78,10 @@ if (import.meta.main) {
       );
     }
     return publishNew(script, {
-      ...usage,
-      key: "helpdesk.ticket",
-      queues: ({ tickets }, type) => [sharedQueue(tickets, type)],
-      messages: ticketMessages,
+      stream: HELPDESK,
+      to: "tickets",
+      items: newTicket(script),
       line: ({ name, category }) => `Sent ${name}: ${CATEGORIES[category]}`,
-    }, newTicket(script));
+    });
   });
 }

@@ -1,6 +1,6 @@
 /**
  * Sliding windows over a stream of samples: the last `n` of them, or those of the last span of recorded
- * time, with their newest, oldest, least and greatest at a cost per sample that doesn't grow with the window.
+ * time, with their newest, oldest, least, greatest and mean at a cost per sample that doesn't grow with the window.
  *
  * A window keeps its samples in a ring buffer, and beside it two monotonic deques of candidates, one for the
  * minimum and one for the maximum: a sample that is older than another and strictly worse can never be the
@@ -8,6 +8,7 @@
  * the ring and each deque at most once: O(1) amortised a sample, O(1) to read any of the four. (A single
  * `push()` after a long gap drops many samples, but each only once.)
  */
+import { ExactSum } from "./deque/exact_sum.ts";
 
 /** What a window holds. It is kept as given, never copied: don't change it afterwards. */
 export interface Sample {
@@ -135,6 +136,7 @@ export abstract class SlidingWindow<T extends Sample> {
   readonly #items = new Deque<T>();
   readonly #min = new Extreme<T>(1);
   readonly #max = new Extreme<T>(-1);
+  readonly #sum = new ExactSum();
 
   /**
    * Offers a sample to the window.
@@ -166,6 +168,11 @@ export abstract class SlidingWindow<T extends Sample> {
     return this.#max.value;
   }
 
+  /** The mean of the values in the window, correctly rounded; `undefined` while it is empty. */
+  get mean(): number | undefined {
+    return this.size === 0 ? undefined : this.#sum.value / this.size;
+  }
+
   /** All samples, oldest first: pushed into an empty window of the same kind they restore this one. O(size). */
   items(): T[] {
     return [...this.#items];
@@ -175,6 +182,7 @@ export abstract class SlidingWindow<T extends Sample> {
     this.#items.pushNewest(item);
     this.#min.add(item);
     this.#max.add(item);
+    this.#sum.add(item.value);
   }
 
   /** Puts an item in its place by time, at the cost of those newer than it; false if its time is taken. */
@@ -185,6 +193,7 @@ export abstract class SlidingWindow<T extends Sample> {
       this.#items.pushNewest(item);
       this.#min.addLate(item);
       this.#max.addLate(item);
+      this.#sum.add(item.value);
     }
     putBack(this.#items, newer);
     return free;
@@ -195,6 +204,7 @@ export abstract class SlidingWindow<T extends Sample> {
     if (oldest === undefined) return;
     this.#min.remove(oldest);
     this.#max.remove(oldest);
+    this.#sum.add(-oldest.value);
   }
 }
 

@@ -1,72 +1,78 @@
 /**
- * What every producer does: replay a CSV into queues, at a pace, each row confirmed before it counts.
- *
- * A stream adds its columns, its messages and its words.
+ * Producing: a stream's CSV replayed into queues, at a pace, or single items; each message confirmed before it counts.
  */
-import { delay } from "./abort.ts";
-import { showAdminSite } from "./admin_site.ts";
-import { brokerAddress } from "./broker_url.ts";
-import { Connection } from "./connection.ts";
-import { type Row, RowReader, type Source } from "./csv_replay.ts";
-import { parseInstant } from "./local_time.ts";
-import type { Format, Outgoing } from "./messages.ts";
-import { type Pace, Schedule, waitUntil } from "./pace.ts";
-import { counted } from "./output.ts";
-import { Progress } from "./progress.ts";
-import { Publisher } from "./publisher.ts";
-import type { QueueNames } from "./queue_names.ts";
-import { paceOf, type ReplayOptions } from "./replay_options.ts";
-import type { Script } from "./script.ts";
-import { Sender } from "./sender.ts";
-import type { Queue, QueueType } from "./topology.ts";
-import { Announcer } from "./watch.ts";
+import {
+  Announcer,
+  connect,
+  type Connection,
+  Publisher,
+  type Queue,
+  queueOf,
+  type QueueType,
+  showAdminSite,
+  stateQueue,
+} from "./connection.ts";
+import { type NewItemOptions, paceOf, type ReplayOptions } from "./replay/options.ts";
+import { type Pace, Schedule, waitUntil } from "./replay/pace.ts";
+import { type Row as ReadRow, RowReader } from "./replay/rows.ts";
+import { type ExchangeTarget, Sender } from "./replay/sender.ts";
+import { counted, delay, Progress, type Script } from "./script.ts";
+import {
+  type CsvForm,
+  publishedNews,
+  type QueueNames,
+  type Stream,
+  type StreamQueue,
+} from "./streams.ts";
 
-/** What a stream's producer adds. `K` are the keys of its queues. */
-export interface Stream<T, K extends string = string> extends Source<T> {
-  readonly task: string;
-  readonly script: string;
-  /** Routing key of its announcements, such as `helpdesk.ticket`. */
-  readonly key: string;
-  /** Declared before anything is published. */
-  readonly queues: (names: QueueNames<K>, type: QueueType) => Queue[];
-  /** What consumers remember of the queues: emptied with them by `--purge`. */
-  readonly states?: (names: QueueNames<K>) => Queue[];
-  /** Time between rows unless a flag says otherwise, in milliseconds. */
-  readonly intervalMs: number;
-  readonly messages: (item: T, format: Format, names: QueueNames<K>) => Outgoing[];
-  /** A row in words. */
-  readonly line: (item: T) => string;
-}
+export { CSV_OPTIONS, newItemOptions, replayOptions } from "./replay/options.ts";
+export { type CsvRecord, readCsv } from "./replay/csv.ts";
+export { openCsv, reportRejected, RowReader } from "./replay/rows.ts";
+export { type ExchangeTarget, idOf } from "./replay/sender.ts";
 
 /** From this speed on a terminal gets a progress bar instead of lines. */
 const FAST_SPEED = 1000;
 
 const CLOCK = { now: () => performance.now(), sleep: delay };
 
+/** A stream that has a CSV. */
+type Replayed<Item, K extends string, Row> = Stream<Item, K, Row> & {
+  readonly csv: CsvForm<Item, K, Row>;
+};
+
 /**
  * Replays a stream's CSV.
  *
+ * @param exchange Where all of it goes, if not to the stream's queues; it must exist.
  * @returns The exit code: 1 if messages could not be confirmed, 2 if rows were malformed, else 0.
  * @throws {UsageError} If flags or file are wrong; nothing is published then.
  * @throws {FailedError} If there is no broker, or it refuses.
  */
-export async function replay<T, K extends string>(
-  script: Script<ReplayOptions<K>>,
-  stream: Stream<T, K>,
+export async function replay<Item, K extends string, L extends K, Row>(
+  script: Script<ReplayOptions<L>>,
+  stream: Replayed<Item, K, Row>,
+  exchange?: ExchangeTarget,
 ): Promise<number> {
-  const { values, out, signal } = script;
-  const pace = paceOf(values, stream);
+  const { values, out, signal, usage } = script;
+  const { csv } = stream;
+  const pace = paceOf(values, csv);
   const run = values.run ?? crypto.randomUUID().slice(0, 8);
-  const reader = new RowReader(stream, { ...values, run, task: stream.task, signal });
+  const reader = new RowReader(csv, {
+    ...values,
+    run,
+    timed: values.speed !== undefined,
+    task: usage.task,
+    signal,
+  });
   const blocks = reader.blocks();
   // A bad file is reported before anything is connected; standard input may take its time.
   const first = values.file === "-" ? undefined : await blocks.next();
 
   await using stack = new AsyncDisposableStack();
-  const broker = values.dryRun ? undefined : await connect(script, stream, stack);
+  const broker = values.dryRun ? undefined : await toBroker(script, stream, stack, exchange);
   const publisher = broker?.publisher;
-  out.event({ event: "ready", pid: Deno.pid, name: stream.script }, () => {
-    const queues = Object.values(values.queue).join(", ");
+  out.event({ event: "ready", pid: Deno.pid, name: usage.script }, () => {
+    const queues = exchange ? `exchange ${exchange.name}` : Object.values(values.queue).join(", ");
     const dry = values.dryRun ? " (dry run: nothing is sent)" : "";
     const source = values.file === "-" ? "standard input" : values.file;
     return `Replaying ${source} into ${queues}${dry}, run ${run}; Ctrl-C stops`;
@@ -78,9 +84,14 @@ export async function replay<T, K extends string>(
     : undefined;
   const sender = new Sender({
     ...broker,
-    stream,
+    usage,
     out,
-    messages: (item) => stream.messages(item, values.format, values.queue),
+    messages: csv.messages,
+    encode: (item) => stream.encode(item, values.format),
+    queues: values.queue as QueueNames<K>,
+    exchange,
+    line: csv.line,
+    announced: publishedNews(stream, csv.messages),
     start: { run, row: values.skip + 1 },
     onRow: ({ rows, confirmed }) => {
       bar?.update(rows, confirmed, reader.bytesRead);
@@ -92,12 +103,12 @@ export async function replay<T, K extends string>(
   const schedule = new Schedule(pace, now);
   let pass = run;
   /** Whether there is more to come. No await and no look at the clock for a row that is due anyway. */
-  const play = async (rows: readonly Row<T>[]): Promise<boolean> => {
+  const play = async (rows: readonly ReadRow<Row>[]): Promise<boolean> => {
     for (const row of rows) {
       if (row.run !== pass) schedule.nextPass();
       pass = row.run;
       if ("item" in row) {
-        const due = schedule.due("speed" in pace ? parseInstant(row.recorded) : undefined);
+        const due = schedule.due(row.instant);
         if (due > now && due > (now = CLOCK.now())) await waitUntil(due, CLOCK, signal);
         if (publisher?.isFull) await publisher.room(signal);
         if (signal.aborted || sender.refused !== undefined) return false;
@@ -120,25 +131,97 @@ export async function replay<T, K extends string>(
   return sender.finish(signal.aborted || (values.strict && sender.tally.rejected > 0));
 }
 
-/** Connects and declares the queues; `purge` empties them. */
-async function connect<T, K extends string>(
-  { values, out, signal }: Script<ReplayOptions<K>>,
-  stream: Stream<T, K>,
+/** Connects and declares the queues, or looks for the exchange; `purge` empties the queues. */
+async function toBroker<K extends string, L extends K>(
+  script: Script<ReplayOptions<L>>,
+  { queues: declared }: { readonly queues: Readonly<Record<K, StreamQueue>> },
   stack: AsyncDisposableStack,
+  exchange: ExchangeTarget | undefined,
 ): Promise<{ publisher: Publisher; announcer: Announcer; purge: () => Promise<void> }> {
-  const address = brokerAddress(values.url, values);
-  const options = { out, signal, name: stream.script };
-  const connection = stack.use(await Connection.open(address, "publish", options));
-  await showAdminSite(address, out, { open: values.admin });
-  const states = values.purge ? stream.states?.(values.queue) ?? [] : [];
-  const queues = [...stream.queues(values.queue, values.queueType), ...states];
-  const publisher = stack.use(await Publisher.open(connection, queues));
+  const { values, out, usage } = script;
+  const connection = stack.use(await connect(script, "publish"));
+  await showAdminSite(script, { open: values.admin });
+  const named = exchange ? [] : Object.entries<string>(values.queue) as [L, string][];
+  const states = named.filter(([key]) => values.purge && declared[key].monitored)
+    .map(([, queue]) => stateQueue(queue));
+  const own = await queuesOf(declared, named, values.queueType, connection);
+  const queues = [...own, ...states];
+  const publisher = stack.use(
+    await Publisher.open(connection, queues, { exchange: exchange?.name }),
+  );
   const purge = async () => {
     for (const { queue } of queues) {
       out.note(`Emptied ${queue} of ${counted(await connection.purge(queue), "message")}`);
     }
   };
-  return { publisher, announcer: stack.use(new Announcer(connection, stream.script)), purge };
+  return { publisher, announcer: stack.use(new Announcer(connection, usage.script)), purge };
+}
+
+/** The declarations of the queues that have these names. */
+function queuesOf<K extends string, L extends K>(
+  declared: Readonly<Record<K, StreamQueue>>,
+  names: readonly (readonly [L, string])[],
+  type: QueueType,
+  connection: Connection,
+): Promise<Queue[]> {
+  return Promise.all(names.map(([key, name]) => {
+    const queue = queueOf(name, declared[key].kind, type);
+    return declared[key].usersOwn ? connection.asItIs(queue) : queue;
+  }));
+}
+
+/** What a script publishes that come from no file. */
+export interface NewItems<Item, K extends string, L extends K> {
+  readonly stream: Stream<Item, K, unknown>;
+  /** The queue that they go to. */
+  readonly to: L;
+  readonly items: Iterable<Item> | AsyncIterable<Item>;
+  /** What is said of one that is confirmed. */
+  readonly line: (item: Item) => string;
+}
+
+/**
+ * Publishes items that come from no file, until `signal`.
+ *
+ * @returns The exit code: 1 if one could not be confirmed.
+ * @throws {FailedError} If there is no broker, or it refuses.
+ */
+export async function publishNew<Item, K extends string, L extends K>(
+  script: Script<NewItemOptions<L>>,
+  { stream, to, items, line }: NewItems<Item, K, L>,
+): Promise<number> {
+  const { values, out, signal, usage } = script;
+  const run = values.run ?? crypto.randomUUID().slice(0, 8);
+  await using connection = await connect(script, "publish");
+  const named = Object.entries<string>(values.queue) as [L, string][];
+  const queues = await queuesOf(stream.queues, named, values.queueType, connection);
+  using publisher = await Publisher.open(connection, queues);
+  await using announcer = new Announcer(connection, usage.script);
+  await showAdminSite(script, { open: values.admin });
+  out.event({ event: "ready", pid: Deno.pid, name: usage.script });
+  const messages = (item: Item) => [{ to, item }];
+  const sender = new Sender<Item, L, Item>({
+    usage,
+    out,
+    messages,
+    encode: (item) => stream.encode(item, "json"),
+    queues: values.queue,
+    line,
+    announced: publishedNews(stream, messages),
+    resumable: false,
+    start: { run, row: 1 },
+    publisher,
+    announcer,
+    onRow: () => true,
+  });
+  let row = 0;
+  for await (const item of items) {
+    await publisher.room(signal);
+    if (signal.aborted || sender.refused !== undefined) break;
+    sender.send({ run, row: ++row }, item);
+  }
+  await publisher.drained(signal);
+  return sender.finish(signal.aborted);
 }
 
 function isFast(pace: Pace): boolean {

@@ -1,19 +1,18 @@
 import assert from "node:assert/strict";
+import { smokerRule, type SmokerRuleOptions } from "../consumers/smoker_monitor.ts";
+import { CountWindow, type Sample, type SlidingWindow, TimeWindow } from "../shared/deque.ts";
+import type { Rule } from "../shared/monitor.ts";
+import type { OpenEpisode } from "../shared/monitor/episode.ts";
+import { type Judgement, KeyJudge, KeyState } from "../shared/monitor/judge.ts";
+import { changeOf, dropRule, stallRule } from "../shared/monitor/rules.ts";
 import {
-  changeOf,
-  type Channel,
   hundredths,
-  ruleFor,
-  type RuleOptions,
-  windowFor,
-} from "../shared/alerts.ts";
-import {
-  ChannelJudge,
-  type ChannelState,
-  channelState,
-  type NewReading,
-  type Verdict,
-} from "../shared/episodes.ts";
+  parseLocalTime,
+  SMOKER,
+  type SmokerChannel,
+  wordsOf,
+} from "../shared/streams.ts";
+import type { SmokerAlert } from "./e2e/alert_samples.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void): void {
@@ -41,7 +40,7 @@ function at(seconds: number): string {
 function readings(
   series: [seconds: number, fahrenheit: number][],
   { run = "r", row = 1 }: { run?: string | null; row?: number } = {},
-): NewReading[] {
+): Reading[] {
   return series.map(([seconds, fahrenheit], i) => ({
     time: at(seconds),
     fahrenheit,
@@ -54,17 +53,94 @@ function every30s(values: number[], from = 0): [number, number][] {
   return values.map((value, i) => [from + i * 30, value]);
 }
 
-function judgeOf(channel: Channel, options?: RuleOptions, state?: ChannelState): ChannelJudge {
-  return new ChannelJudge(ruleFor(channel, { window: "readings", ...options }), state ?? null);
+/** A reading of a channel as its message has it; `run` and `row` are those of the message's id. */
+interface Reading {
+  readonly time: string;
+  readonly fahrenheit: number;
+  readonly run?: string;
+  readonly row?: number;
 }
 
-function judgeAll(judge: ChannelJudge, list: NewReading[]): Verdict[] {
+/** What is said of a reading of a channel, which has one rule; the alerts as they are published. */
+interface Verdict extends Pick<Judgement, "verdict" | "interleaved"> {
+  readonly change: number | undefined;
+  readonly alert: string | null;
+  readonly alerts: readonly SmokerAlert[];
+}
+
+/** A judge of one of the smoker's channels that speaks as its messages do, and counts as a monitor does. */
+class ChannelJudge {
+  readonly counts = { readings: 0, alertingReadings: 0, late: 0, duplicates: 0 };
+  readonly #judge: KeyJudge;
+
+  constructor(channel: SmokerChannel, rule: Rule, state: KeyState | null) {
+    const { name: stream, panel: { quantities } } = SMOKER;
+    const about = { stream, key: channel, quantities, words: wordsOf(stream) };
+    this.#judge = new KeyJudge(about, [rule], state);
+  }
+
+  judge({ time, fahrenheit, ...origin }: Reading): Verdict {
+    const judgement = this.#judge.judge({
+      time: parseLocalTime(time),
+      values: [fahrenheit],
+      ...origin,
+    });
+    const { verdict, changes, alerting, interleaved } = judgement;
+    assert.equal(changes.length, 1);
+    assert.ok(alerting.length <= 1);
+    const [alert = null] = alerting;
+    if (verdict === "late") this.counts.late++;
+    else if (verdict === "duplicate") this.counts.duplicates++;
+    else this.counts.readings++;
+    if (alert !== null) this.counts.alertingReadings++;
+    const alerts = judgement.alerts.map((alert) => wordsOf("smoker").write(alert));
+    return {
+      verdict,
+      change: changes[0],
+      alert,
+      alerts: alerts as unknown as SmokerAlert[],
+      interleaved,
+    };
+  }
+
+  get window(): SlidingWindow<Sample> {
+    return this.#only.window;
+  }
+
+  get episode(): OpenEpisode | null {
+    return this.#only.episode;
+  }
+
+  save(): KeyState | null {
+    return this.#judge.save();
+  }
+
+  takeEpisodes(): ReturnType<KeyJudge["takeEpisodes"]> {
+    return this.#judge.takeEpisodes();
+  }
+
+  get #only() {
+    const [only, ...others] = this.#judge.rules;
+    assert.ok(only && others.length === 0);
+    return only;
+  }
+}
+
+function judgeOf(
+  channel: SmokerChannel,
+  options: SmokerRuleOptions = {},
+  state: KeyState | null = null,
+): ChannelJudge {
+  return new ChannelJudge(channel, smokerRule(channel, { window: "readings", ...options }), state);
+}
+
+function judgeAll(judge: ChannelJudge, list: Reading[]): Verdict[] {
   return list.map((reading) => judge.judge(reading));
 }
 
 /** The saved state as a successor gets it: through JSON, and checked. */
-function reloaded(judge: ChannelJudge): ChannelState {
-  return channelState.parse(JSON.parse(JSON.stringify(judge.save())));
+function reloaded(judge: { save(): KeyState | null }): KeyState {
+  return KeyState.parse(JSON.parse(JSON.stringify(judge.save())));
 }
 
 /** `late`, `duplicate`, or for a judged reading its rule or `-`. */
@@ -89,43 +165,72 @@ function summaryOf(judge: ChannelJudge) {
 
 // Rules
 
-test("`ruleFor()` gives the smoker a drop over 5 readings and the foods a stall over 20", () => {
-  const mode = "readings";
+/** How many of a hundred readings, one a second, a rule's window holds. */
+function heldBy(rule: Rule): number {
+  const window = rule.window();
+  for (let second = 0; second < 100; second++) window.push({ time: second * 1000, value: 0 });
+  return window.size;
+}
+
+test("`smokerRule()` gives the smoker a drop over 5 readings and the foods a stall over 20", () => {
+  const window = "readings";
+  const smoker = smokerRule("smoker", { window });
   assert.deepEqual(
-    ruleFor("smoker", { window: mode }),
-    { channel: "smoker", rule: "drop", threshold: 15, mode, span: 150_000, count: 5 },
+    [smoker.name, smoker.quantity, smoker.scale, smoker.spanMs, heldBy(smoker)],
+    ["drop", 0, 15, 150_000, 5],
   );
-  for (const channel of ["food-a", "food-b"] as const) {
+  for (const channel of ["food-a", "food-b"]) {
+    const food = smokerRule(channel, { window });
     assert.deepEqual(
-      ruleFor(channel, { window: mode }),
-      { channel, rule: "stall", threshold: 1, mode, span: 600_000, count: 20 },
+      [food.name, food.quantity, food.scale, food.spanMs, heldBy(food)],
+      ["stall", 0, 1, 600_000, 20],
     );
+    assert.ok(food.window() instanceof CountWindow);
   }
-  assert.equal(ruleFor("smoker").mode, "time");
+  assert.ok(smokerRule("smoker").window() instanceof TimeWindow);
+  assert.ok(smokerRule("food-a").window() instanceof TimeWindow);
 });
 
-test("`ruleFor()` takes thresholds and spans; a count is the nearest whole one, at least 1", () => {
-  const options: RuleOptions = {
-    window: "time",
+test("`smokerRule()` takes thresholds and spans; a count is the nearest whole one, at least 1", () => {
+  const options = {
     drop: 20,
     stall: 0.5,
     smokerWindow: 110_000,
     foodWindow: 10_000,
     readingsEvery: 30_000,
   };
-  const [smoker, food] = [ruleFor("smoker", options), ruleFor("food-a", options)];
-  assert.deepEqual([smoker.threshold, smoker.span, smoker.count], [20, 110_000, 4]);
-  assert.deepEqual([food.threshold, food.span, food.count, food.mode], [0.5, 10_000, 1, "time"]);
+  const of = (channel: string, window: "readings" | "time") => {
+    const rule = smokerRule(channel, { ...options, window });
+    return [rule.scale, rule.spanMs, heldBy(rule)];
+  };
+  assert.deepEqual(of("smoker", "readings"), [20, 110_000, 4]);
+  assert.deepEqual(of("food-a", "readings"), [0.5, 10_000, 1]);
+  assert.deepEqual(of("smoker", "time"), [20, 110_000, 100]);
+  assert.deepEqual(of("food-a", "time"), [0.5, 10_000, 11]); // both its ends
 });
 
-test("`ruleFor()` refuses thresholds and times that aren't positive finite numbers", () => {
-  const names = ["drop", "stall", "smokerWindow", "foodWindow", "readingsEvery"] as const;
-  for (const name of names) {
-    for (const bad of [0, -1, NaN, Infinity]) {
-      assert.throws(() => ruleFor("smoker", { [name]: bad }), {
-        name: "RangeError",
-        message: `Cannot make the rules: ${name} must be a positive finite number, got ${bad}`,
-      });
+test("rules refuse thresholds and times that aren't positive finite numbers", () => {
+  const names = { threshold: 1, spanMs: 1000, everyMs: 1000 };
+  const options: [channel: string, names: Record<string, keyof typeof names>][] = [
+    ["smoker", { drop: "threshold", smokerWindow: "spanMs", readingsEvery: "everyMs" }],
+    ["food-a", { stall: "threshold", foodWindow: "spanMs", readingsEvery: "everyMs" }],
+  ];
+  for (const bad of [0, -1, NaN, Infinity]) {
+    for (const make of [dropRule, stallRule]) {
+      for (const name of Object.keys(names)) {
+        assert.throws(() => make({ name: "x", ...names, [name]: bad }), {
+          name: "RangeError",
+          message: `Cannot make rule x: ${name} must be a positive finite number, got ${bad}`,
+        });
+      }
+    }
+    for (const [channel, given] of options) {
+      for (const [option, name] of Object.entries(given)) {
+        assert.throws(() => smokerRule(channel, { [option]: bad }), {
+          name: "RangeError",
+          message: new RegExp(`: ${name} must be a positive finite number, got ${bad}$`),
+        });
+      }
     }
   }
 });
@@ -183,7 +288,7 @@ test("a drop looks from the highest to the newest reading, and only up to five o
 });
 
 test("`change` is newest − oldest, rounded to 0.01", () => {
-  const window = windowFor(ruleFor("smoker"));
+  const window = smokerRule("smoker").window();
   assert.equal(changeOf(window), 0);
   window.push({ time: 0, value: 0.3 });
   window.push({ time: 1, value: 0.1 + 0.2 });
@@ -597,11 +702,12 @@ test("a state saved under a longer window keeps what fits the shorter one", () =
   }
 });
 
-test("`channelState` refuses what no judge saved", () => {
+test("`KeyState` refuses what no judge saved", () => {
   const judge = judgeOf("smoker");
   judgeAll(judge, readings(every30s([130, ...FALL])));
   const good = reloaded(judge);
-  assert.ok(channelState.safeParse(good).success);
+  assert.ok("window" in good);
+  assert.ok(KeyState.safeParse(good).success);
   const bad = [
     null,
     {},
@@ -613,30 +719,52 @@ test("`channelState` refuses what no judge saved", () => {
     { ...good, window: [[0, null]] },
     { ...good, window: [[0, 1, 2]] },
     { ...good, episode: undefined },
-    { ...good, episode: { ...good.episode, rule: "rise" } },
+    { ...good, episode: { ...good.episode, rule: 1 } },
+    { ...good, episode: { ...good.episode, min: null } },
   ];
   for (const state of bad) {
-    assert.equal(channelState.safeParse(state).success, false, JSON.stringify(state));
+    assert.equal(KeyState.safeParse(state).success, false, JSON.stringify(state));
   }
 });
 
-test("`judge()` refuses a time or a temperature that isn't one, and stays as it was", () => {
-  const judge = judgeOf("smoker");
-  judgeAll(judge, readings([[0, 100]]));
-  const before = JSON.stringify(judge.save());
-  const time = at(30);
-  const bad: [reading: { time: string; fahrenheit: number }, message: RegExp][] = [
-    [{ time, fahrenheit: NaN }, /^Cannot judge a reading: fahrenheit .* finite number, got NaN$/],
-    [{ time, fahrenheit: Infinity }, /got Infinity$/],
-    [{ time: "noon", fahrenheit: 1 }, /noon/],
-    [{ time: "2021-02-30T12:00:00", fahrenheit: 1 }, /2021-02-30/],
-  ];
-  for (const [reading, message] of bad) {
-    for (const id of [{ run: "r", row: 2 }, { run: "s", row: 1 }, {}]) {
-      assert.throws(() => judge.judge({ ...reading, ...id }), { name: "RangeError", message });
+test("`judge()` refuses a time or a value that isn't one, and stays as it was", () => {
+  const quantities = [{ name: "fahrenheit", unit: "°F" }];
+  const about = { stream: "smoker", key: "smoker", quantities, words: wordsOf("smoker") };
+  for (const window of ["readings", "time"] as const) {
+    const judge = new KeyJudge(about, [smokerRule("smoker", { window })]);
+    judge.judge({ time: START, values: [100], run: "r", row: 1 });
+    const before = JSON.stringify(judge.save());
+    const time = START + 30_000;
+    const bad: [reading: { time: number; values: number[] }, message: RegExp][] = [
+      [{ time, values: [NaN] }, /^Cannot judge a reading: a value .* finite number, got NaN$/],
+      [{ time, values: [Infinity] }, /got Infinity$/],
+      [{ time, values: [1, -Infinity] }, /got -Infinity$/],
+      [{ time: NaN, values: [1] }, /^Cannot judge a reading: the time .* date, got NaN$/],
+      [{ time: Infinity, values: [1] }, /got Infinity$/],
+      [{ time: 9e15, values: [1] }, /got 9000000000000000$/],
+    ];
+    for (const [reading, message] of bad) {
+      for (const id of [{ run: "r", row: 2 }, { run: "s", row: 1 }, {}]) {
+        assert.throws(() => judge.judge({ ...reading, ...id }), { name: "RangeError", message });
+      }
     }
+    assert.equal(JSON.stringify(judge.save()), before);
   }
-  assert.equal(JSON.stringify(judge.save()), before);
+});
+
+test("an episode of a rule that the judge doesn't have isn't taken over", () => {
+  const first = judgeOf("smoker");
+  judgeAll(first, readings(every30s(FALL)));
+  const state = reloaded(first);
+  assert.ok("window" in state && state.episode);
+  const successor = judgeOf("smoker", {}, {
+    ...state,
+    episode: { ...state.episode, rule: "rise" },
+  });
+  assert.equal(successor.episode, null);
+  assert.equal(successor.window.size, 5);
+  const [next] = judgeAll(successor, readings([[150, 99]], { row: 6 }));
+  assert.deepEqual([next?.alert, next?.alerts], [null, []]);
 });
 
 test("fractions of a second stay in an alert's times", () => {
@@ -648,8 +776,8 @@ test("fractions of a second stay in an alert's times", () => {
 // Random series
 
 /** A cook with every nuisance: walks, falls, pauses, late and equal times, rows again, several runs, no runs. */
-function randomCook(random: () => number, { numbered }: { numbered: boolean }): NewReading[] {
-  const list: NewReading[] = [];
+function randomCook(random: () => number, { numbered }: { numbered: boolean }): Reading[] {
+  const list: Reading[] = [];
   let [run, row, seconds, hundredthsF] = [1, 0, 40_000, 16_000];
   const length = 40 + Math.floor(random() * 80);
   for (let i = 0; i < length; i++) {
@@ -689,7 +817,7 @@ function naiveRule(rule: string, mode: string, window: [time: number, f: number]
 }
 
 /** The design's table, read literally, over every reading of the run each time; for numbered readings. */
-function naive(channel: Channel, mode: "readings" | "time", list: NewReading[]) {
+function naive(channel: SmokerChannel, mode: "readings" | "time", list: Reading[]) {
   const rule = channel === "smoker" ? "drop" : "stall";
   const [span, count] = channel === "smoker" ? [150_000, 5] : [600_000, 20];
   const runs: string[] = [];
@@ -743,7 +871,10 @@ function linesOf({ verdict, alerts, alert, change }: Verdict): string[] {
   const sent = alerts.map(({ state, id, min, readings, reason }) =>
     `${state} ${id} ${reason ?? `${min} ${readings}`}`
   );
-  return [...sent, verdict === "judged" ? `${alert ?? "-"} ${Math.round(change * 100)}` : verdict];
+  return [
+    ...sent,
+    verdict === "judged" ? `${alert ?? "-"} ${Math.round((change ?? NaN) * 100)}` : verdict,
+  ];
 }
 
 test("verdicts and alerts equal those of a naive judge over random cooks", () => {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
-import { adminSite } from "../shared/admin_site.ts";
 import {
+  adminSite,
   type BrokerAddress,
   brokerAddress,
   DEFAULT_URL,
   hostList,
   requireNetPermission,
-} from "../shared/broker_url.ts";
-import { UsageError } from "../shared/errors.ts";
+} from "../shared/connection.ts";
+import { UsageError } from "../shared/script.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void | Promise<void>): void {

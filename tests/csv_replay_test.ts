@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { type ReadOptions, type Row, RowReader, type Source } from "../shared/csv_replay.ts";
-import { UsageError } from "../shared/errors.ts";
+import { RowReader } from "../shared/replay.ts";
+import type { ReadOptions, Row, RowForm } from "../shared/replay/rows.ts";
+import { UsageError } from "../shared/script.ts";
 
 /** Runs a test without any permission: standard input is a stand-in. */
 function test(name: string, fn: () => void | Promise<void>): void {
@@ -32,19 +33,26 @@ function streamOf(...chunks: string[]): ReadableStream<Uint8Array> {
 }
 
 /** Its rows are the three cells; a row with a `!` is malformed. */
-const TICKETS: Source<string> = {
+const TICKETS: RowForm<string> = {
   columns: { submitted: ["Date_Time", "When"], name: ["First_Name"], category: ["Help_Request"] },
-  timeColumn: "submitted",
-  parse: (cells) => {
+  row: (cells) => {
     if (cells.some((cell) => cell.includes("!"))) throw new RangeError("no ! here");
     return cells.join("|");
   },
 };
 
-/** Rows without a header. */
-const LINES: Source<string> = { parse: (cells) => cells.join("|") };
+/** The same with recorded times. */
+const TIMED: RowForm<string> = { ...TICKETS, timeColumn: "submitted" };
 
-function readerOf<T>(source: Source<T>, options: Partial<ReadOptions> = {}): RowReader<T> {
+/** A recorded time: so many seconds, at most 9, on the calendar that counts from 1970. */
+function second(seconds: number): string {
+  return `1970-01-01T00:00:0${seconds}`;
+}
+
+/** Rows without a header. */
+const LINES: RowForm<string> = { row: (cells) => cells.join("|") };
+
+function readerOf<T>(source: RowForm<T>, options: Partial<ReadOptions> = {}): RowReader<T> {
   const signal = new AbortController().signal;
   const all = { file: "-", skip: 0, loop: false, run: "r", delimiter: ",", task: "x:produce" };
   return new RowReader(source, { ...all, signal, ...options });
@@ -60,7 +68,7 @@ async function collect<T>(blocks: AsyncIterable<Row<T>[]>, most = Infinity): Pro
 }
 
 /** All rows of a text that comes from standard input. */
-async function read<T>(source: Source<T>, text: string, options: Partial<ReadOptions> = {}) {
+async function read<T>(source: RowForm<T>, text: string, options: Partial<ReadOptions> = {}) {
   using _ = standardInput(streamOf(text));
   return await collect(readerOf(source, options).blocks());
 }
@@ -169,26 +177,74 @@ test("`blocks()` counts malformed rows, but not blank lines", async () => {
   const text = [
     "\ufeffDate_Time,First_Name,Help_Request",
     "",
-    "1,Adam,A",
-    "2,Eve!,B",
+    `${second(1)},Adam,A`,
+    `${second(2)},Eve!,B`,
     "  ",
-    "3,Bob",
-    '4,"Zoe",C',
-    '5,Z"oe,C',
+    `${second(3)},Bob`,
+    `${second(4)},"Zoe",C`,
+    `${second(5)},Z"oe,C`,
     "",
-    '6,"Two\r\nlines",D',
-    "7,Max,E",
+    `${second(6)},"Two\r\nlines",D`,
+    `${second(7)},Max,E`,
   ].join("\r\n");
-  const rows = await read(TICKETS, text, { run: "run-7" });
+  const rows = await read(TIMED, text, { run: "run-7" });
   assert.deepEqual(rows, [
-    { run: "run-7", row: 1, line: 3, item: "1|Adam|A", recorded: "1" },
-    { run: "run-7", row: 2, line: 4, reason: "no ! here", text: "2,Eve!,B" },
-    { run: "run-7", row: 3, line: 6, reason: "cells: 2, the header has 3", text: "3,Bob" },
-    { run: "run-7", row: 4, line: 7, item: "4|Zoe|C", recorded: "4" },
-    { run: "run-7", row: 5, line: 8, reason: "a quote is out of place", text: '5,Z"oe,C' },
-    { run: "run-7", row: 6, line: 10, item: "6|Two\nlines|D", recorded: "6" },
-    { run: "run-7", row: 7, line: 12, item: "7|Max|E", recorded: "7" },
+    { run: "run-7", row: 1, line: 3, item: `${second(1)}|Adam|A`, instant: 1000 },
+    { run: "run-7", row: 2, line: 4, reason: "no ! here", text: `${second(2)},Eve!,B` },
+    {
+      run: "run-7",
+      row: 3,
+      line: 6,
+      reason: "cells: 2, the header has 3",
+      text: `${second(3)},Bob`,
+    },
+    { run: "run-7", row: 4, line: 7, item: `${second(4)}|Zoe|C`, instant: 4000 },
+    {
+      run: "run-7",
+      row: 5,
+      line: 8,
+      reason: "a quote is out of place",
+      text: `${second(5)},Z"oe,C`,
+    },
+    { run: "run-7", row: 6, line: 10, item: `${second(6)}|Two\nlines|D`, instant: 6000 },
+    { run: "run-7", row: 7, line: 12, item: `${second(7)}|Max|E`, instant: 7000 },
   ]);
+});
+
+test("`blocks()` reads the recorded time: as written for the row, by its offset for the pace", async () => {
+  const form: RowForm<string> = { ...TIMED, row: ([, name], time) => `${name} at ${time}` };
+  const text = [
+    "Help_Request,Date_Time,First_Name,Stamp",
+    "A,1/1/1970 0:00:05,Adam,1970-01-01T00:01:00+01:00",
+    "B,1970-01-01T00:00:05+05:30,Eve,1970-01-01T00:01:00",
+    "C,5 o'clock,Bob,1970-01-01T00:01:00.25Z",
+    "D,1970-01-01T00:00:08,Max,2/30/23 10:15",
+  ].join("\n");
+  const found = async (options: Partial<ReadOptions> = {}) =>
+    (await read(form, text, options)).map((row) =>
+      "item" in row ? [row.line, row.item, row.instant] : [row.line, row.reason.slice(0, 32)]
+    );
+  assert.deepEqual(await found(), [
+    [2, "Adam at 5000", 5000],
+    [3, "Eve at 5000", 5000 - 5.5 * 3_600_000],
+    [4, `unreadable date "5 o'clock": expe`.slice(0, 32)],
+    [5, "Max at 8000", 8000],
+  ]);
+  assert.deepEqual(await found({ columns: { submitted: "stamp" } }), [
+    [2, "Adam at 60000", 60_000 - 3_600_000],
+    [3, "Eve at 60000", 60_000],
+    [4, "Bob at 60250", 60_250],
+    [5, 'unreadable date "2/30/23 10:15":'],
+  ]);
+});
+
+test("`blocks()` gives rows without a time column the time 0", async () => {
+  const form: RowForm<string> = { ...TICKETS, row: ([, name], time) => `${name} at ${time}` };
+  const rows = await read(form, `When,name,category\n${second(7)},Adam,A\nnever,Eve,B\n`);
+  assert.deepEqual(
+    rows.map((row) => "item" in row && [row.item, row.instant]),
+    [["Adam at 0", 0], ["Eve at 0", 0]],
+  );
 });
 
 /** A file of so many rows, `1`, `2`, … in each of its columns. */
@@ -280,14 +336,14 @@ test("`blocks()` hands out nothing when the signal was aborted before", async ()
 test("`blocks()` hands out rows as they come, without waiting for the next", async () => {
   let feed: ReadableStreamDefaultController<Uint8Array> | undefined;
   using _ = standardInput(new ReadableStream({ start: (controller) => void (feed = controller) }));
-  const blocks = readerOf(TICKETS).blocks();
-  feed?.enqueue(encoder.encode("When,name,category\n1,1,1\n2,"));
+  const blocks = readerOf(TIMED).blocks();
+  feed?.enqueue(encoder.encode(`When,name,category\n${second(1)},1,1\n${second(2)},`));
   assert.deepEqual((await blocks.next()).value, [
-    { run: "r", row: 1, line: 2, item: "1|1|1", recorded: "1" },
+    { run: "r", row: 1, line: 2, item: `${second(1)}|1|1`, instant: 1000 },
   ]);
   feed?.enqueue(encoder.encode("2,2\n"));
   assert.deepEqual((await blocks.next()).value, [
-    { run: "r", row: 2, line: 3, item: "2|2|2", recorded: "2" },
+    { run: "r", row: 2, line: 3, item: `${second(2)}|2|2`, instant: 2000 },
   ]);
   feed?.close();
   assert.equal((await blocks.next()).done, true);
@@ -318,7 +374,7 @@ test("`bytesRead` counts the bytes of this pass; standard input has no size", as
 });
 
 test("`RowReader` refuses to map a column that the stream doesn't have", () => {
-  const cases: [Source<string>, Record<string, string>, string[]][] = [
+  const cases: [RowForm<string>, Record<string, string>, string[]][] = [
     [TICKETS, { nmae: "Who" }, ['"nmae"', "submitted, name, category"]],
     [TICKETS, { name: "Who", First_Name: "Who" }, ['"First_Name"', "name"]],
     [TICKETS, JSON.parse('{"__proto__":"Who"}'), ['"__proto__"']],
@@ -341,9 +397,9 @@ fileTest("`blocks()` says how to pipe a file in that it may not read", async () 
 });
 
 /** Two columns of the smoker's file. */
-const SMOKER: Source<string> = {
+const SMOKER: RowForm<string> = {
   columns: { time: ["Time (UTC)"], smoker: ["Channel1"] },
-  parse: ([time, smoker]) => `${time} ${smoker}`,
+  row: ([time, smoker]) => `${time} ${smoker}`,
 };
 
 fileTest("`blocks()` reads a file, and knows its size", async () => {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { type CsvOptions, type CsvRecord, readCsv } from "../shared/csv.ts";
-import { UsageError } from "../shared/errors.ts";
+import { type CsvOptions, type CsvRecord, readCsv } from "../shared/replay/csv.ts";
+import { UsageError } from "../shared/script.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void | Promise<void>): void {

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
-import type { Delivery } from "../shared/connection.ts";
-import { DeliveryCount } from "../shared/delivery_count.ts";
-import { sharedQueue } from "../shared/topology.ts";
+import { type Delivery, DeliveryCount, queueOf } from "../shared/connection.ts";
 import { deliveryOf } from "./deliveries.ts";
 
 /** Runs a test without any permission. */
@@ -20,7 +18,7 @@ test("a quorum queue's own count is taken, and only beside its redelivered mark"
     [{ redelivered: false, headers: { "x-delivery-count": 3 } }, 0],
     [{ redelivered: true, headers: { "x-delivery-count": "no number" } }, 1],
   ];
-  const count = new DeliveryCount(sharedQueue("q", "quorum"));
+  const count = new DeliveryCount(queueOf("q", "shared", "quorum"));
   for (const [properties, expected] of cases) {
     assert.equal(count.before(deliveryOf("", properties)), expected, JSON.stringify(properties));
   }
@@ -43,7 +41,7 @@ test("a classic queue's redeliveries are counted while the same message is lost 
     ["forged", [again("a", 1, { headers: { "x-delivery-count": 99 } })], [1]],
   ];
   for (const [name, deliveries, expected] of rounds) {
-    const count = new DeliveryCount(sharedQueue("q", "classic"));
+    const count = new DeliveryCount(queueOf("q", "shared", "classic"));
     assert.deepEqual(deliveries.map((delivery) => count.before(delivery)), expected, name);
   }
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { dirname } from "node:path";
-import { fromHere, ofProject } from "../shared/from_here.ts";
-import { parseOptions, path, pathWithDefault, type Usage } from "../shared/options.ts";
+import { ofProject, path, pathWithDefault, type Usage } from "../shared/script.ts";
+import { fromHere } from "../shared/script/options.ts";
+import { parseOptions } from "../shared/script/options.ts";
 
 const PROJECT = dirname(import.meta.dirname ?? "");
 const ignore = Deno.permissions.querySync({ name: "env" }).state !== "granted";

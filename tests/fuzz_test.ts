@@ -1,26 +1,18 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../data/seeded_random.ts";
-import { COOK } from "../producers/smoker.ts";
-import { TASKS } from "../producers/tasks.ts";
-import { TICKETS } from "../producers/helpdesk.ts";
-import { ruleFor } from "../shared/alerts.ts";
-import { ChannelMonitor } from "../shared/channel_monitor.ts";
-import { type Row, RowReader } from "../shared/csv_replay.ts";
-import type { Delivery } from "../shared/connection.ts";
-import { deadLetter } from "../shared/dead_letters.ts";
-import { UsageError } from "../shared/errors.ts";
-import {
-  decodeAlert,
-  decodeReading,
-  decodeReply,
-  decodeTask,
-  decodeTicket,
-  type Outgoing,
-} from "../shared/messages.ts";
-import { decodeNotice, noticeMessage, sampleNotice } from "../shared/notices.ts";
-import { inert } from "../shared/output.ts";
-import type { Stream } from "../shared/replay.ts";
+import { smokerRule } from "../consumers/smoker_monitor.ts";
+import { deadLetter, type Delivery } from "../shared/connection.ts";
+import { type JudgedReading } from "../shared/monitor.ts";
+import { KeyJudge } from "../shared/monitor/judge.ts";
+import { QueueMonitor } from "../shared/monitor/queue_monitor.ts";
+import { sampleNotice } from "../shared/notifier.ts";
+import { decodeNotice, noticeMessage } from "../shared/notifier/notices.ts";
+import { RowReader } from "../shared/replay.ts";
+import type { Row, RowForm } from "../shared/replay/rows.ts";
+import { inert, UsageError } from "../shared/script.ts";
+import { type Alert, decodeReply, SMOKER, STREAMS, wordsOf } from "../shared/streams.ts";
 import { deliveryOf, textIn } from "./deliveries.ts";
+import { FUZZED } from "./fuzzed.ts";
 import { mutate, noise } from "./mutation.ts";
 
 const BODIES = 10_000;
@@ -39,37 +31,39 @@ function delivered(body: Uint8Array | string, contentType: string | undefined): 
   return deliveryOf(body, { ...type, messageId: "r/1", headers: {} });
 }
 
-const READING = '{"time":"2021-05-22T12:34:10","channel":"smoker","fahrenheit":103.5}';
 const { body: _, ...NOTICE } = noticeMessage(sampleNotice(), "email", "alert_queue");
-const ALERT = JSON.stringify(sampleNotice().alert);
-const QUEUES: Record<string, { decode: (delivery: Delivery) => unknown; good: string[] }> = {
-  help_queue: {
-    decode: decodeTicket,
-    good: [
-      '{"submitted":"2023-02-14T10:15:00","name":"Adam","category":"A"}',
-      "[2/14/23 10:15, Adam, A]",
-    ],
-  },
-  help_replies: {
-    decode: decodeReply,
-    good: [
-      '{"ticket":"r/1","name":"Adam","category":"A","worker":"w1","handled":"2026-01-01T00:00:00Z","text":"Hello"}',
-    ],
-  },
-  task_queue: { decode: decodeTask, good: ["First task....", "Émile, a “quoted” one.."] },
-  "01-smoker": {
-    decode: (delivery) => decodeReading(delivery, "smoker"),
-    good: [READING, "05/22/21 12:34:10,103.5", "(05/22/21 12:34:10, 103.5)"],
-  },
-  alert_queue: { decode: decodeAlert, good: [ALERT] },
+
+interface Fuzzed {
+  readonly queue: string;
+  readonly decode: (delivery: Delivery) => unknown;
+  /** The body of what was understood; left out where nothing of ours writes it again. */
+  readonly encode?: (value: unknown) => string;
+  readonly good: readonly string[];
+}
+
+/** What reads a queue where the stream's declaration doesn't. */
+const OTHERS: Record<string, Pick<Fuzzed, "decode" | "encode">> = {
+  help_replies: { decode: decodeReply, encode: JSON.stringify },
   "alert_queue.email": {
     decode: (delivery) => decodeNotice({ ...NOTICE.properties, ...delivery }),
-    good: [ALERT],
   },
 };
 
+const QUEUES: Fuzzed[] = STREAMS.flatMap((stream) =>
+  Object.entries(FUZZED[stream.name] ?? {}).map(([key, good]) => {
+    const queue = stream.queues[key]?.name ?? assert.fail(`${stream.name} has no queue ${key}`);
+    const declared = {
+      decode: (delivery: Delivery) => stream.decode(delivery, key),
+      encode: (value: unknown) => stream.encode(value, "json").body,
+    };
+    return { queue, good, ...OTHERS[queue] ?? declared };
+  })
+);
+
+type JudgeState = ConstructorParameters<typeof KeyJudge>[2];
+
 /** Bodies that are right, nearly right, and noise. */
-function* bodies(good: string[], seed: number): Generator<Delivery> {
+function* bodies(good: readonly string[], seed: number): Generator<Delivery> {
   const random = seededRandom(seed);
   const any = <T>(choices: readonly T[]) => choices[Math.floor(random() * choices.length)] as T;
   for (let count = 0; count < BODIES; count++) {
@@ -84,7 +78,8 @@ Deno.test(
   "ten thousand mutated bodies for each queue: a message, or a reason in one sentence",
   PURE,
   () => {
-    for (const [seed, [queue, { decode, good }]] of Object.entries(QUEUES).entries()) {
+    assert.equal(QUEUES.length, 6);
+    for (const [seed, { queue, decode, encode, good }] of QUEUES.entries()) {
       let understood = 0;
       for (const delivery of bodies(good, seed)) {
         let value: unknown;
@@ -100,11 +95,7 @@ Deno.test(
         }
         understood++;
         // What was understood is understood again as it is, and can be shown.
-        const again = delivered(
-          typeof value === "string" ? value : JSON.stringify(value),
-          undefined,
-        );
-        if (queue !== "alert_queue.email") assert.deepEqual(decode(again), value, queue);
+        if (encode) assert.deepEqual(decode(delivered(encode(value), undefined)), value, queue);
         // deno-lint-ignore no-control-regex -- looking for them is the point
         assert.doesNotMatch(inert(JSON.stringify(value)), /[\x00-\x1f\x7f-\x9f]/);
       }
@@ -121,12 +112,27 @@ Deno.test(
   PURE,
   () => {
     let dead = 0;
-    let told = 0;
-    const monitor = new ChannelMonitor(ruleFor("smoker", { window: "readings" }), "alert_queue", {
-      onJudged: () => told++,
+    let judged = 0;
+    const { name: stream, panel: { quantities, measured } } = SMOKER;
+    const words = wordsOf(stream);
+    const alerts: Alert[] = [];
+    const watch = {
+      measured: (delivery: Delivery) => measured(SMOKER.decode(delivery, "smoker")),
+      key: "smoker",
+      judgeOf: (key: string, state: JudgeState) =>
+        new KeyJudge({ stream, key, quantities, words }, [
+          smokerRule(key, { window: "readings" }),
+        ], state),
+      alertMessage(alert: Alert) {
+        alerts.push(alert);
+        return { queue: "alert_queue", body: new Uint8Array(), properties: {} };
+      },
+    };
+    const monitor = new QueueMonitor(watch, {
+      onJudged: ({ id }: JudgedReading) => void (assert.ok(id), judged++),
       onDead: () => dead++,
       onUnreadable: () => assert.fail("a state of its own"),
-      onTold: () => {},
+      onReported: () => {},
     });
     let saved: unknown;
     let batch: Delivery[] = [];
@@ -139,14 +145,20 @@ Deno.test(
       outcome.onSaved();
       batch = [];
     };
-    for (const delivery of bodies(QUEUES["01-smoker"]?.good ?? [], 77)) {
+    for (const delivery of bodies(FUZZED.smoker?.smoker ?? [], 77)) {
       batch.push({ ...delivery, messageId: `r/${++row}/smoker` });
       if (batch.length === 25) flush();
     }
     flush();
-    const { late, duplicates, summary: { readings } } = monitor;
-    assert.equal(told + dead, BODIES);
-    assert.equal(readings + late + duplicates, told);
+    const { readings, late, duplicates } = monitor;
+    assert.equal(judged + dead, BODIES);
+    assert.equal(monitor.dead, dead);
+    assert.equal(readings + late + duplicates, judged);
+    assert.equal(monitor.summaries.get("smoker")?.readings, readings);
+    for (const alert of alerts) {
+      const body = words.write(alert);
+      assert.deepEqual(words.write(words.body.parse(body)), body);
+    }
     assert.ok(dead > 1000 && readings > 1000, `${dead} dead, ${readings} judged`);
   },
 );
@@ -155,35 +167,17 @@ const mayWrite = (["read", "write"] as const).every((name) =>
   Deno.permissions.querySync({ name }).state === "granted"
 );
 
-// deno-lint-ignore no-explicit-any -- items of each stream's own kind
-type AnyStream = Stream<any>;
-
-/** Each stream, a file that is right, and what reads a message of it. */
-const STREAMS = {
-  helpdesk: {
-    stream: TICKETS as AnyStream,
-    file: "data/help-desk-tickets.csv",
-    decode: decodeTicket,
-  },
-  tasks: { stream: TASKS as AnyStream, file: "data/tasks.csv", decode: decodeTask },
-  smoker: {
-    stream: COOK as AnyStream,
-    file: "data/smoker-temps.csv",
-    decode: (delivery: Delivery, { channel }: Outgoing) =>
-      decodeReading(delivery, channel as "smoker"),
-  },
-};
-
-for (const [seed, [name, { stream, file, decode }]] of Object.entries(STREAMS).entries()) {
+for (const [seed, stream] of STREAMS.filter(({ csv }) => csv).entries()) {
+  const { name, csv = assert.fail() } = stream;
   Deno.test({
     name: `a thousand mutated files of ${name}: every row is a message or is reported` +
       (mayWrite ? "" : " (skipped: needs --allow-read and --allow-write)"),
     ignore: !mayWrite,
     async fn() {
       const random = seededRandom(100 + seed);
-      const lines = (await Deno.readTextFile(file)).split("\n").slice(0, 30);
+      const lines = (await Deno.readTextFile(csv.file)).split("\n").slice(0, 30);
       const text = `${lines.filter((line) => line !== "").join("\n")}\n`;
-      const good = new TextEncoder().encode(text.repeat(stream.columns ? 1 : 5));
+      const good = new TextEncoder().encode(text.repeat(csv.columns ? 1 : 5));
       const folder = await Deno.makeTempDir();
       const path = `${folder}/mutated.csv`;
       const counts = { files: 0, items: 0, rejected: 0, refused: 0, counted: 0 };
@@ -193,7 +187,7 @@ for (const [seed, [name, { stream, file, decode }]] of Object.entries(STREAMS).e
           await Deno.writeFile(path, bytes);
           let rows: Row<unknown>[];
           try {
-            rows = (await Array.fromAsync(reader(stream, path).blocks())).flat();
+            rows = (await Array.fromAsync(reader(csv, path).blocks())).flat();
           } catch (error) {
             assert.ok(error instanceof UsageError, String(error));
             assert.doesNotMatch(error.message, /\n/);
@@ -201,7 +195,7 @@ for (const [seed, [name, { stream, file, decode }]] of Object.entries(STREAMS).e
             continue;
           }
           assert.deepEqual(rows.map(({ row }) => row), rows.map((_, index) => index + 1));
-          const expected = linesOf(bytes, stream.columns !== undefined);
+          const expected = linesOf(bytes, csv.columns !== undefined);
           if (expected !== undefined) {
             assert.equal(rows.length, expected, new TextDecoder().decode(bytes));
           }
@@ -213,8 +207,9 @@ for (const [seed, [name, { stream, file, decode }]] of Object.entries(STREAMS).e
               continue;
             }
             counts.items++;
-            for (const message of stream.messages(row.item, "json", {})) {
-              decode(delivered(message.body, message.contentType), message);
+            for (const { to, item } of csv.messages(row.item)) {
+              const { body, contentType } = stream.encode(item, "json");
+              assert.deepEqual(stream.decode(delivered(body, contentType), to), item);
             }
           }
         }
@@ -228,14 +223,14 @@ for (const [seed, [name, { stream, file, decode }]] of Object.entries(STREAMS).e
   });
 }
 
-function reader<T>(stream: Stream<T>, file: string): RowReader<T> {
-  return new RowReader(stream, {
+function reader<T>(form: RowForm<T>, file: string): RowReader<T> {
+  return new RowReader(form, {
     file,
     skip: 0,
     loop: false,
     run: "r",
     delimiter: ",",
-    task: stream.task,
+    task: "x:produce",
     signal: new AbortController().signal,
   });
 }

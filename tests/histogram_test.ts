@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../data/seeded_random.ts";
-import { Histogram } from "../shared/histogram.ts";
+import { Histogram } from "../shared/worker/histogram.ts";
 
 Deno.test("`quantile()` is the sorted values' to 1 %, `max` exact", { permissions: "none" }, () => {
   for (const scale of [1, 1000, 86_400_000]) {

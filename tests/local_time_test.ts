@@ -1,10 +1,6 @@
 import assert from "node:assert/strict";
-import {
-  formatClassTime,
-  formatLocalTime,
-  parseInstant,
-  parseLocalTime,
-} from "../shared/local_time.ts";
+import { formatLocalTime, parseLocalTime, parseRecorded } from "../shared/streams.ts";
+import { formatClassTime } from "../shared/streams/local_time.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void): void {
@@ -19,6 +15,13 @@ function randomFrom(seed: number): () => number {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
+}
+
+/** A time for order and pace: here an offset from UTC counts. */
+function instantOf(text: string): number {
+  const { local, instant } = parseRecorded(text);
+  assert.equal(local, parseLocalTime(text), text);
+  return instant;
 }
 
 /** What `date -u -d … +%s` says of some times, in seconds. */
@@ -117,7 +120,7 @@ const OFFSETS: [string, number][] = [
   ["-23:59", -1439],
 ];
 
-test("`parseLocalTime()` takes a time as written, `parseInstant()` as its offset says", () => {
+test("`parseLocalTime()` takes a time as written, the instant of `parseRecorded()` as its offset says", () => {
   const times: [string, number][] = [
     ["2021-05-22T12:34:10", 1621686850_000],
     ["2021-05-22 12:34:10.25", 1621686850_250],
@@ -129,16 +132,16 @@ test("`parseLocalTime()` takes a time as written, `parseInstant()` as its offset
     ["0001-01-01T00:00:00", -62135596800_000],
   ];
   for (const [time, local] of times) {
-    assert.equal(parseInstant(time), local, time);
+    assert.equal(instantOf(time), local, time);
     for (const [offset, minutes] of OFFSETS) {
       const text = `${time}${offset}`;
       assert.equal(parseLocalTime(text), local, text);
-      assert.equal(parseInstant(text), local - minutes * 60_000, text);
+      assert.equal(instantOf(text), local - minutes * 60_000, text);
     }
   }
 });
 
-test("`parseInstant()` agrees with `Date.parse()`", () => {
+test("the instant of `parseRecorded()` agrees with `Date.parse()`", () => {
   const random = randomFrom(5);
   const usual = OFFSETS.map(([offset]) => offset).filter((text) =>
     /^(Z|[+-]\d\d:\d\d)$/.test(text)
@@ -146,16 +149,16 @@ test("`parseInstant()` agrees with `Date.parse()`", () => {
   for (let i = 0; i < 5000; i++) {
     const iso = new Date(Math.floor(random() * 4102444800_000)).toISOString().slice(0, -1);
     const offset = usual[Math.floor(random() * usual.length)] ?? "";
-    assert.equal(parseInstant(iso + offset), Date.parse(iso + offset), iso + offset);
+    assert.equal(instantOf(iso + offset), Date.parse(iso + offset), iso + offset);
     assert.equal(parseLocalTime(iso + offset), Date.parse(`${iso}Z`), iso + offset);
   }
 });
 
-test("`parseInstant()` reads as `parseLocalTime()` does where there is no offset", () => {
-  for (const [text, seconds] of KNOWN) assert.equal(parseInstant(text), seconds * 1000, text);
+test("the instant of `parseRecorded()` is the time as written where there is no offset", () => {
+  for (const [text, seconds] of KNOWN) assert.equal(instantOf(text), seconds * 1000, text);
 });
 
-test("`parseInstant()` orders times across offsets, and across the end of daylight saving", () => {
+test("the instant of `parseRecorded()` orders times across offsets, and across the end of daylight saving", () => {
   const ordered = [
     "2023-10-29T02:15:00+02:00",
     "2023-10-29T02:45:00+0200",
@@ -163,12 +166,12 @@ test("`parseInstant()` orders times across offsets, and across the end of daylig
     "2023-10-29T01:20:00Z",
     "2023-10-29 06:55:00 +05:30",
     "2023-10-29T02:45:00+01",
-  ].map(parseInstant);
+  ].map(instantOf);
   const minutes = ordered.map((time) => (time - (ordered[0] ?? 0)) / 60_000);
   assert.deepEqual(minutes, [0, 30, 60, 65, 70, 90]);
 });
 
-test("`parseLocalTime()` and `parseInstant()` refuse offsets that don't exist or are in another form", () => {
+test("`parseLocalTime()` and `parseRecorded()` refuse offsets that don't exist or are in another form", () => {
   const offsets = [
     "+24:00",
     "-24:00",
@@ -194,7 +197,7 @@ test("`parseLocalTime()` and `parseInstant()` refuse offsets that don't exist or
     "[Europe/Berlin]",
     "+02:00[Europe/Berlin]",
   ];
-  for (const parse of [parseLocalTime, parseInstant]) {
+  for (const parse of [parseLocalTime, parseRecorded]) {
     for (const offset of offsets) {
       assert.throws(() => parse(`2021-05-22T12:34:10${offset}`), RangeError, offset);
     }

@@ -1,8 +1,16 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import type { Delivery } from "../shared/connection.ts";
-import { deadLetter } from "../shared/dead_letters.ts";
-import { check, decodeReply, decodeTicket, Reply, Ticket, ticketText } from "../shared/messages.ts";
+import { z } from "zod";
+import { deadLetter, type Delivery } from "../shared/connection.ts";
+import {
+  check,
+  decodeReply,
+  formatLocalTime,
+  HELPDESK,
+  parseLocalTime,
+  type Reply,
+  ticketOf,
+} from "../shared/streams.ts";
 import { deliveryOf, jsonDelivery as json } from "./deliveries.ts";
 
 /** Runs a test without any permission. */
@@ -16,7 +24,41 @@ function bytes(...parts: (string | number)[]): Delivery {
   return deliveryOf(new Uint8Array(Buffer.concat(all)));
 }
 
+/** A ticket as its JSON has it. */
+interface Ticket {
+  readonly submitted: string;
+  readonly name: string;
+  readonly category: "A" | "B" | "C" | "D" | "E";
+}
+
+/** Reads a ticket; its time in the form of our JSON. */
+function decodeTicket(delivery: Delivery): Ticket {
+  const { submitted, ...rest } = HELPDESK.decode(delivery);
+  return { submitted: formatLocalTime(submitted), ...rest };
+}
+
+/** The body of a ticket. */
+function bodyOf({ submitted, ...rest }: Ticket, format: "json" | "text"): string {
+  return HELPDESK.encode({ submitted: parseLocalTime(submitted), ...rest }, format).body;
+}
+
 const ADAM: Ticket = { submitted: "2023-02-14T10:15:00", name: "Adam", category: "A" };
+
+test("a ticket's time is a number inside: ms on the recording's own calendar", () => {
+  const ticket = HELPDESK.decode(json({ ...ADAM, submitted: "2/14/23 10:15" }));
+  assert.equal(ticket.submitted, 1_676_369_700_000);
+  const { submitted } = HELPDESK.decode(json({ ...ADAM, submitted: "2023-02-14T10:15:00+05:30" }));
+  assert.equal(submitted, 1_676_369_700_000);
+});
+
+test("a ticket is written as JSON that says so, in the order of its fields, or as plain text", () => {
+  const ticket = HELPDESK.decode(json(ADAM));
+  assert.deepEqual(HELPDESK.encode(ticket, "json"), {
+    body: '{"submitted":"2023-02-14T10:15:00","name":"Adam","category":"A"}',
+    contentType: "application/json",
+  });
+  assert.deepEqual(HELPDESK.encode(ticket, "text"), { body: "[2/14/23 10:15, Adam, A]" });
+});
 
 test("`decodeTicket()` reads JSON", () => {
   assert.deepEqual(decodeTicket(json(ADAM)), ADAM);
@@ -172,21 +214,23 @@ test("`decodeTicket()` refuses bytes that aren't UTF-8", () => {
   }
 });
 
-test("`ticketText()` writes a ticket as older programs do", () => {
-  assert.equal(ticketText(ADAM), "[2/14/23 10:15, Adam, A]");
+test("a ticket is written as older programs do", () => {
+  assert.equal(bodyOf(ADAM, "text"), "[2/14/23 10:15, Adam, A]");
   assert.equal(
-    ticketText({ submitted: "2021-05-22T12:34:10", name: "Adam, Jr.", category: "E" }),
+    bodyOf({ submitted: "2021-05-22T12:34:10", name: "Adam, Jr.", category: "E" }, "text"),
     "[5/22/21 12:34:10, Adam, Jr., E]",
   );
 });
 
-test("`ticketText()` writes what `decodeTicket()` reads", () => {
+test("a ticket is written as `decodeTicket()` reads it", () => {
   const names = ["Adam", "Adam, Jr.", ",", "[x]", "A, B], C", "Zoë 😀", "a  b", '"', "two\nlines"];
   const times = ["2023-02-14T10:15:00", "2024-02-29T00:00:00", "2000-01-01T23:59:59"];
   for (const name of names) {
     for (const submitted of times) {
       const ticket: Ticket = { submitted, name, category: "D" };
-      assert.deepEqual(decodeTicket(bytes(ticketText(ticket))), ticket);
+      for (const format of ["json", "text"] as const) {
+        assert.deepEqual(decodeTicket(bytes(bodyOf(ticket, format))), ticket);
+      }
     }
   }
 });
@@ -212,9 +256,21 @@ test("`decodeReply()` reads JSON and nothing else", () => {
 });
 
 test("`check()` returns a value that fits, and throws the first thing that is wrong", () => {
-  assert.deepEqual(check(Ticket, ADAM), ADAM);
-  assert.throws(() => check(Ticket, { ...ADAM, name: "", category: "X" }), /name is empty/);
-  assert.throws(() => check(Reply, { ...REPLY, text: 1 }), /^RangeError: text: .*string.*number/);
+  const schema = z.object({
+    name: z.string().min(1, "the name is empty"),
+    category: z.enum(["A", "B"]),
+  });
+  const good = { name: "Adam", category: "A" } as const;
+  assert.deepEqual(check(schema, { ...good, more: 1 }), good);
+  assert.throws(() => check(schema, { name: "", category: "X" }), /name is empty/);
+  assert.throws(() => check(schema, { ...good, name: 1 }), /^RangeError: name: .*string.*number/);
+});
+
+test("`ticketOf()` checks a ticket that is made here as one that is read", () => {
+  assert.deepEqual(ticketOf(5, " Adam\t", "A"), { submitted: 5, name: "Adam", category: "A" });
+  assert.throws(() => ticketOf(5, "", "X"), /name is empty/);
+  assert.throws(() => ticketOf(5, "x".repeat(1001), "A"), /name is too long/);
+  assert.throws(() => ticketOf(5, "Adam", "X"), /category must be A, B, C, D or E/);
 });
 
 test("`deadLetter()` keeps the body and the properties, and says why, whence and when", () => {

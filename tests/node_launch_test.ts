@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { whyItEnded } from "../shared/tools/node_launch.ts";
+import { whyItEnded } from "../shared/tools/broker/node_launch.ts";
 
 const write = Deno.permissions.querySync({ name: "write" }).state === "granted";
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { NoticeQueue } from "../shared/notice_queue.ts";
-import { Refused, Unavailable } from "../shared/notice_sender.ts";
+import { NoticeQueue } from "../shared/notifier/queue.ts";
+import { Refused, Unavailable } from "../shared/notifier/sender.ts";
 import { jsonDelivery } from "./deliveries.ts";
 import { alertOf } from "./e2e/alert_samples.ts";
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { readAddresses, readSmtpUrl, readWebhookUrl } from "../shared/notice_addresses.ts";
-import { serversOf, settingsFrom, type Variables } from "../shared/notice_settings.ts";
-import { Secrets } from "../shared/secrets.ts";
+import { Secrets, serversOf, settingsFrom } from "../shared/notifier.ts";
+import { readAddresses, readSmtpUrl, readWebhookUrl } from "../shared/notifier/settings.ts";
+import type { Variables } from "../shared/notifier/settings.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void): void {

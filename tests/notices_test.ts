@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import type { Delivery } from "../shared/connection.ts";
-import { decodeAlert } from "../shared/messages.ts";
 import {
   decodeNotice,
   headline,
@@ -9,7 +8,8 @@ import {
   noticeMessage,
   textOf,
   webhookOf,
-} from "../shared/notices.ts";
+} from "../shared/notifier/notices.ts";
+import { type Alert, ALERTS, alertText, alertWords, wordsOf } from "../shared/streams.ts";
 import { deliveryOf, jsonDelivery } from "./deliveries.ts";
 import { alertOf } from "./e2e/alert_samples.ts";
 
@@ -20,6 +20,12 @@ function test(name: string, fn: () => void): void {
 
 function delivery(body: unknown, headers: NonNullable<Delivery["headers"]> = {}): Delivery {
   return jsonDelivery(body, { headers });
+}
+
+/** Reads an alert; in the form of its message again. */
+function decodeAlert(delivery: Delivery): unknown {
+  const alert = ALERTS.decode(delivery);
+  return wordsOf(alert.stream).write(alert);
 }
 
 function noticeOf(...args: Parameters<typeof alertOf>): Notice {
@@ -132,4 +138,134 @@ test("`decodeAlert()` takes what a monitor sends, and says what is wrong with th
   }
   const text = deliveryOf("smoker is cold");
   assert.throws(() => decodeAlert(text), { name: "RangeError", message: /must be JSON/ });
+});
+
+test("an alert of the smoker is read as any other: a key, a quantity with its unit, a value", () => {
+  const alert = ALERTS.decode(delivery(alertOf(5)));
+  const { channel, fahrenheit, ...rest } = alertOf(5);
+  assert.deepEqual(alert, {
+    ...rest,
+    stream: "smoker",
+    key: channel,
+    quantity: "fahrenheit",
+    unit: "°F",
+    value: fahrenheit,
+  });
+  // As text, because an alert is the same to the byte whoever sends it; it doesn't name its stream.
+  for (const sent of [alertOf(5), alertOf(5, { state: "resolved", reason: "new run" })]) {
+    const { body, contentType } = ALERTS.encode(ALERTS.decode(delivery(sent)));
+    assert.equal(body, JSON.stringify(sent));
+    assert.equal(contentType, "application/json");
+  }
+});
+
+/** An alert of a stream that isn't declared here. */
+const GREENHOUSE: Alert = {
+  stream: "greenhouse",
+  id: "greenhouse/r/bed-1/humid/12",
+  key: "bed-1",
+  rule: "humid",
+  state: "open",
+  opened: "2026-05-22T12:34:10",
+  at: "2026-05-22T12:34:10",
+  quantity: "humidity",
+  unit: "%",
+  value: 93.256,
+  change: 20.5,
+  min: 72.75,
+  max: 93.256,
+  readings: 5,
+};
+
+test("`alertWords()` writes an alert of any stream as it reads it", () => {
+  const words = alertWords();
+  assert.equal(
+    JSON.stringify(words.write(GREENHOUSE)),
+    '{"id":"greenhouse/r/bed-1/humid/12","stream":"greenhouse","key":"bed-1","rule":"humid",' +
+      '"state":"open","opened":"2026-05-22T12:34:10","at":"2026-05-22T12:34:10",' +
+      '"value":93.256,"column":"humidity","change":20.5,"min":72.75,"max":93.256,"readings":5,' +
+      '"unit":"%"}',
+  );
+  const alerts: Alert[] = [
+    GREENHOUSE,
+    { ...GREENHOUSE, unit: "" },
+    { ...GREENHOUSE, state: "resolved", reason: "new run", at: "2026-05-22T12:40:10.250" },
+    { ...GREENHOUSE, key: "Über bed", value: -1e15, min: -1e15, max: 1e15, readings: 0 },
+  ];
+  for (const alert of alerts) {
+    assert.deepEqual(words.body.parse(JSON.parse(JSON.stringify(words.write(alert)))), alert);
+    assert.deepEqual(ALERTS.decode(delivery(words.write(alert))), alert);
+    assert.deepEqual(ALERTS.decode(deliveryOf(ALERTS.encode(alert).body)), alert);
+  }
+  assert.deepEqual(Object.keys(words.write({ ...GREENHOUSE, unit: "" })).includes("unit"), false);
+  const sample = words.sample("test-1");
+  assert.deepEqual(words.body.parse(words.write(sample)), sample);
+});
+
+test("`alertWords()` says what is wrong with an alert of any stream", () => {
+  const good = alertWords().write(GREENHOUSE);
+  const bad: [Record<string, unknown>, RegExp][] = [
+    [{ id: "a\r\nBcc: eve@example.com" }, /the id must be printable/],
+    [{ id: "é".repeat(121) }, /the id is too long/],
+    [{ stream: 5 }, /^stream: .*string.*number/],
+    [{ key: "" }, /must be short printable text/],
+    [{ key: "bed\n1" }, /must be short printable text/],
+    [{ key: "x".repeat(201) }, /must be short printable text/],
+    [{ rule: "\u202e" }, /must be short printable text/],
+    [{ column: undefined }, /^column is missing$/],
+    [{ unit: "%\r\nBcc: e@x.com" }, /must be short printable text/],
+    [{ unit: "x".repeat(21) }, /must be short printable text/],
+    [{ state: "closed" }, /"open"/],
+    [{ at: "noon" }, /unreadable date/],
+    [{ value: "93" }, /^value: .*number.*string/],
+    [{ max: 1e16 }, /max: /],
+    [{ readings: -1 }, /readings: /],
+    [{ reason: "because" }, /new run/],
+  ];
+  for (const [changes, message] of bad) {
+    const context = JSON.stringify(changes);
+    const body = delivery({ ...good, ...changes });
+    assert.throws(() => ALERTS.decode(body), { name: "RangeError", message }, context);
+  }
+  // Without a stream's name it would have to be the smoker's.
+  assert.throws(() => ALERTS.decode(delivery({ ...good, stream: undefined })), /^RangeError: cha/);
+});
+
+test("ids of alerts begin with the stream, those of the smoker, which is older, with the run", () => {
+  const about = { run: "r", key: "smoker", rule: "drop" };
+  const id = (stream: string) => wordsOf(stream).idOf({ stream, ...about }, 5);
+  assert.equal(id("smoker"), "r/smoker/drop/5");
+  assert.equal(id("greenhouse"), "greenhouse/r/smoker/drop/5");
+  assert.equal(
+    wordsOf("kiln").idOf({ stream: "kiln", run: "r", key: "k", rule: "x" }, "2026-05-22T12:34:10"),
+    "kiln/r/k/x/2026-05-22T12:34:10",
+  );
+});
+
+test("an alert of any stream can be read in words, with its own unit and without", () => {
+  const line = (alert: Alert, lasted = false) =>
+    alertText(alert, wordsOf(alert.stream), { spanMs: 600_000, lasted });
+  assert.equal(
+    line(GREENHOUSE),
+    "bed-1 humid: humidity 72.75 to 93.26 % in 10 min, now 93.256 %",
+  );
+  assert.equal(
+    line({ ...GREENHOUSE, unit: "" }),
+    "bed-1 humid: humidity 72.75 to 93.26 in 10 min, now 93.256",
+  );
+  const over = { ...GREENHOUSE, state: "resolved", at: "2026-05-22T12:36:10" } as const;
+  assert.equal(line(over), "bed-1 humid of 12:34:10 is over, now 93.256 %");
+  assert.equal(line(over, true), "bed-1 humid of 12:34:10 is over after 2 min, now 93.256 %");
+  assert.equal(
+    line({ ...over, reason: "new run" }, true),
+    "bed-1 humid of 12:34:10 is over, because a new run began, now 93.256 %",
+  );
+  const notice = decodeNotice(delivery(wordsOf("greenhouse").write(GREENHOUSE)));
+  assert.equal(headline(notice), "bed-1 humid: humidity 72.75 to 93.26 % in 10 min, now 93.26 %");
+  const { text } = mailOf(notice, "example.com");
+  for (
+    const fact of [/^Key +bed-1$/m, /^Rule +humid$/m, /^Now +93\.26 %$/m, /^Highest +93\.26 %$/m]
+  ) {
+    assert.match(text, fact);
+  }
 });

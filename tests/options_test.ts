@@ -1,24 +1,23 @@
 import assert from "node:assert/strict";
-import { UsageError } from "../shared/errors.ts";
+import { replayOptions } from "../shared/replay.ts";
+import { paceOf } from "../shared/replay/options.ts";
 import {
   duration,
   flag,
-  helpText,
   integer,
   number,
   oneOf,
   optional,
   type Options,
-  parseOptions,
   plainName,
   positiveDuration,
   repeatable,
   text,
   type Usage,
+  UsageError,
   withDefault,
-} from "../shared/options.ts";
-import { queueOption } from "../shared/queue_names.ts";
-import { paceOf, replayOptions } from "../shared/replay_options.ts";
+} from "../shared/script.ts";
+import { helpText, parseOptions } from "../shared/script/options.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void): void {
@@ -330,7 +329,10 @@ test("`helpText()` works for a script without flags of its own", () => {
 
 const PRODUCER = {
   ...USAGE,
-  options: replayOptions("data/x.csv", "5s", queueOption({ x: "x_queue" }, { main: "x" })),
+  options: replayOptions({
+    queues: { x: { name: "x_queue", kind: "shared" } },
+    csv: { file: "data/x.csv", interval: "5s" },
+  }),
 };
 
 test("a producer's flags have the values that the design names", () => {
@@ -345,6 +347,7 @@ test("a producer's flags have the values that the design names", () => {
     run: undefined,
     columns: undefined,
     delimiter: ",",
+    timeFormat: undefined,
     format: "json",
     strict: false,
     purge: false,
@@ -365,7 +368,8 @@ test("a producer's flags have the values that the design names", () => {
 
 test("every flag of a producer is in its help", () => {
   const help = helpText(PRODUCER);
-  const flags = "file interval speed skip limit loop run columns delimiter format strict purge " +
+  const flags =
+    "file interval speed skip limit loop run columns delimiter time-format format strict purge " +
     "dry-run queue admin url ca cert key queue-type json log times quiet help";
   for (const name of flags.split(" ")) assert.match(help, new RegExp(`^  --${name} `, "m"), name);
   assert.match(help, /--interval.*5s/);
@@ -399,8 +403,8 @@ test("a producer's `--columns` and `--delimiter` are read, or refused in one lin
 });
 
 test("`paceOf()` turns a producer's flags into its pace", () => {
-  const stream = { intervalMs: 5000, timeColumn: "time" };
-  const pace = (...args: string[]) => paceOf(parseOptions(args, PRODUCER).values, stream);
+  const csv = { interval: "5s", timeColumn: "time" };
+  const pace = (...args: string[]) => paceOf(parseOptions(args, PRODUCER).values, csv);
   assert.deepEqual(pace(), { intervalMs: 5000 });
   assert.deepEqual(pace("--interval", "250ms"), { intervalMs: 250 });
   assert.deepEqual(pace("--interval", "0"), { intervalMs: 0 });
@@ -419,7 +423,7 @@ test("`paceOf()` turns a producer's flags into its pace", () => {
     assert.throws(() => pace(...args), { name: "UsageError", message }, args.join(" "));
   }
   const timeless = (...args: string[]) =>
-    paceOf(parseOptions(args, PRODUCER).values, { intervalMs: 2000 });
+    paceOf(parseOptions(args, PRODUCER).values, { interval: "2s" });
   assert.deepEqual(timeless(), { intervalMs: 2000 });
   assert.throws(() => timeless("--speed", "2"), {
     name: "UsageError",

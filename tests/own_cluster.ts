@@ -1,8 +1,8 @@
 /** Brokers of a test's own on this machine, one or a cluster of several, to be killed, frozen and started again. */
 import assert from "node:assert/strict";
-import { type Event } from "../shared/output.ts";
-import { installedServer } from "../shared/tools/local_node.ts";
-import { TaskProcess } from "../shared/tools/task_process.ts";
+import type { Event } from "../shared/script.ts";
+import { installedServer } from "../shared/tools/broker/local_node.ts";
+import { TaskProcess } from "../shared/tools/demo/task_process.ts";
 
 const AUTHORIZATION = `Basic ${btoa("guest:guest")}`;
 const POLL_MS = 50;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { delay, unlessAborted } from "../shared/abort.ts";
-import { type Clock, type Pace, Schedule, waitUntil } from "../shared/pace.ts";
+import { type Clock, type Pace, Schedule, waitUntil } from "../shared/replay/pace.ts";
+import { delay, unlessAborted } from "../shared/script.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void | Promise<void>): void {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { trace } from "../shared/panel.ts";
+import { trace } from "../shared/script.ts";
 
 Deno.test(
   "`trace()` looks flat where values change less than `least`",

@@ -4,7 +4,7 @@
  * The forms are those of the protocol's specification (sections 4.2.3 to 4.2.6), with RabbitMQ's types of fields.
  */
 import assert from "node:assert/strict";
-import type { BrokerAddress } from "../shared/broker_url.ts";
+import type { BrokerAddress } from "../shared/connection.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 

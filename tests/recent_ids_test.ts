@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { RecentIds } from "../shared/recent_ids.ts";
+import { RecentIds } from "../shared/worker.ts";
 
 Deno.test("ids beyond the limit are forgotten, the oldest first", { permissions: "none" }, () => {
   const ids = new RecentIds(3);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { type Place, Tally } from "../shared/tally.ts";
+import type { RowId } from "../shared/replay/rows.ts";
+import { Tally } from "../shared/replay/sender.ts";
 
 /** Runs a test without any permission. */
 function test(name: string, fn: () => void): void {
@@ -23,12 +24,12 @@ function permutations<T>(values: T[]): T[][] {
   );
 }
 
-function at(row: number, run = "r"): Place {
+function at(row: number, run = "r"): RowId {
   return { run, row };
 }
 
-/** Only what names a row: a place may carry more. */
-function nextOf(tally: Tally): Place {
+/** Only what names a row: an id may carry more. */
+function nextOf(tally: Tally): RowId {
   return { run: tally.next.run, row: tally.next.row };
 }
 
@@ -40,19 +41,19 @@ type Outcome = "confirmed" | "failed";
 
 /** What a tally must say, computed anew from all that happened. */
 class NaiveTally {
-  readonly rows: { place: Place; rejected: boolean; outcomes: (Outcome | undefined)[] }[] = [];
-  readonly #start: Place;
+  readonly rows: { id: RowId; rejected: boolean; outcomes: (Outcome | undefined)[] }[] = [];
+  readonly #start: RowId;
 
-  constructor(start: Place) {
+  constructor(start: RowId) {
     this.#start = start;
   }
 
-  get next(): Place {
+  get next(): RowId {
     const open = this.rows.find(({ outcomes }) =>
       outcomes.some((outcome) => outcome !== "confirmed")
     );
-    const last = this.rows.at(-1)?.place;
-    return open?.place ?? (last ? at(last.row + 1, last.run) : this.#start);
+    const last = this.rows.at(-1)?.id;
+    return open?.id ?? (last ? at(last.row + 1, last.run) : this.#start);
   }
 
   get counts() {
@@ -73,24 +74,24 @@ class Pair {
   readonly #naive: NaiveTally;
   readonly #keys: number[] = [];
 
-  constructor(start: Place) {
+  constructor(start: RowId) {
     this.#tally = new Tally(start);
     this.#naive = new NaiveTally(start);
     this.compare("start");
   }
 
-  take(place: Place, messages: number): number {
-    this.#naive.rows.push({ place, rejected: false, outcomes: Array(messages).fill(undefined) });
-    this.#keys.push(this.#tally.take(place, messages));
-    this.compare(`row ${place.row} taken`);
+  take(id: RowId, messages: number): number {
+    this.#naive.rows.push({ id, rejected: false, outcomes: Array(messages).fill(undefined) });
+    this.#keys.push(this.#tally.take(id, messages));
+    this.compare(`row ${id.row} taken`);
     return this.#keys.length - 1;
   }
 
-  reject(place: Place): void {
-    this.#naive.rows.push({ place, rejected: true, outcomes: [] });
-    this.#tally.reject(place);
+  reject(id: RowId): void {
+    this.#naive.rows.push({ id, rejected: true, outcomes: [] });
+    this.#tally.reject(id);
     this.#keys.push(NaN);
-    this.compare(`row ${place.row} rejected`);
+    this.compare(`row ${id.row} rejected`);
   }
 
   settle(index: number, message: number, outcome: Outcome, context: string): void {
@@ -231,13 +232,13 @@ test("`Tally` equals a naive one while rows are taken and settled in turn", () =
         continue;
       }
       if (++row > passLength) [row, pass] = [1, pass + 1];
-      const place = at(row, pass === 1 ? "r" : `r.${pass}`);
+      const id = at(row, pass === 1 ? "r" : `r.${pass}`);
       const size = Math.floor(random() * 4);
       if (size === 0 && random() < 0.5) {
-        pair.reject(place);
+        pair.reject(id);
         continue;
       }
-      const index = pair.take(place, size);
+      const index = pair.take(id, size);
       for (let message = 0; message < size; message++) open.push([index, message]);
     }
   }

@@ -2,9 +2,14 @@
  * The broker of tests and benches: that of `AMQP_URL` where they may read it, else the one at localhost:5672. Of a
  * cluster it is the first node. Tests that kill or configure a broker start one of their own (own_cluster.ts).
  */
-import { adminSite } from "../shared/admin_site.ts";
-import { type BrokerAddress, brokerAddress, DEFAULT_URL, hostList } from "../shared/broker_url.ts";
-import { UsageError } from "../shared/errors.ts";
+import {
+  adminSite,
+  type BrokerAddress,
+  brokerAddress,
+  DEFAULT_URL,
+  hostList,
+} from "../shared/connection.ts";
+import { UsageError } from "../shared/script.ts";
 
 /** `AMQP_URL`; `deno test --allow-net` may not read it, and isn't asked. */
 function urlOfEnvironment(): string {

@@ -1,132 +1,68 @@
-/** The cook: temperatures over recorded time, with the episodes of alerts as bands. */
+/** A chart of one quantity over recorded time, a line for each key, and below it a strip for each key with alerts. */
 /* global uPlot -- /uplot.js, which is loaded before */
+import { element, keyed, label, recorded, write } from "./dom.js";
 
-const CHANNELS = [
-  { channel: "smoker", name: "Smoker" },
-  { channel: "food-a", name: "Food A" },
-  { channel: "food-b", name: "Food B" },
-];
-const MAX_POINTS = 10_000;
-const BAND_LABEL_PX = 15;
+const DAY_S = 86_400;
+const AXIS_PX = 56;
+const TIME_AXIS_PX = 30;
+/** A character of a strip's name is about so wide. */
+const CHARACTER_PX = 6.5;
+/** Between a strip's names and what they name. */
+const LABEL_GAP_PX = 4;
 
-const pad = (value) => String(value).padStart(2, "0");
-/** Recorded times have no zone: they are kept as if they were UTC. */
-const hours = (date) => `${pad(date.getUTCHours())}:${pad(date.getUTCMinutes())}`;
-const clock = (ms) => hours(new Date(ms));
-const seconds = (ms) => `${clock(ms)}:${pad(new Date(ms).getUTCSeconds())}`;
-
-export class SmokerChart {
-  #parent;
-  #tell;
+export class Chart {
+  element = element("div", "", "chart");
+  #listener;
   #plot;
-  #run = null;
-  #points = new Map();
-  #latest = new Map();
-  #alerts = [];
-  #changed = true;
+  #lines = [];
+  #unit = "";
+  #data = [[]];
 
-  /** @param tell Shows in words what the cursor points at. */
-  constructor(parent, tell) {
-    this.#parent = parent;
-    this.#tell = tell;
-    parent.addEventListener("keydown", (event) => this.#move(event));
-    parent.addEventListener("blur", () => this.#plot?.setCursor({ left: -10, top: -10 }));
-    new ResizeObserver(() => this.#resize()).observe(parent);
+  /**
+   * @param listener `onCursor` gets the index of the data that the cursor points at, `onDrawn` is called whenever it
+   * is drawn; charts of the same `sync` share their cursor.
+   */
+  constructor(listener) {
+    this.#listener = listener;
+    this.element.setAttribute("role", "img");
+    this.element.tabIndex = 0;
+    this.element.addEventListener("keydown", (event) => this.#move(event));
+    this.element.addEventListener("blur", () => this.#plot?.setCursor({ left: -10, top: -10 }));
+    new ResizeObserver(() => this.#resize()).observe(this.element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#rebuild());
     matchMedia("(resolution: 1dppx)").addEventListener("change", () => this.#rebuild());
   }
 
-  /** Forgets everything: the server sends all again. */
-  clear() {
-    this.#points.clear();
-    this.#latest.clear();
-    this.#alerts = [];
-    this.#changed = true;
+  /**
+   * @param lines `[{name, colour}]`: colour is the number of one.
+   * @param data `[seconds, …values of each line]`.
+   */
+  draw({ lines, unit, data, name }) {
+    label(this.element, name);
+    this.#data = data;
+    if (this.element.clientWidth === 0) return;
+    const changed = JSON.stringify([lines, unit]) !== JSON.stringify([this.#lines, this.#unit]);
+    this.#lines = lines;
+    this.#unit = unit;
+    if (changed || !this.#plot) this.#rebuild();
+    else this.#plot.setData(data);
   }
 
-  /** Takes what the server sent. */
-  take({ run, channels, alerts }) {
-    if (run !== this.#run) {
-      this.#points.clear();
-      this.#latest.clear();
-      this.#run = run;
-    }
-    for (const { channel, points, change, windowMs } of channels) {
-      const all = this.#points.get(channel) ?? [];
-      const last = all.at(-1)?.[0] ?? -Infinity;
-      all.push(...points);
-      if (points.some(([time], index) => time < (points[index - 1]?.[0] ?? last))) {
-        all.sort(([a], [b]) => a - b);
-      }
-      this.#points.set(channel, all.slice(-MAX_POINTS));
-      if (change !== undefined) this.#latest.set(channel, { change, windowMs });
-    }
-    this.#alerts = alerts;
-    this.#changed = true;
+  /** The index of the data that the cursor points at. */
+  get index() {
+    return this.#plot?.cursor.idx;
   }
 
-  /** Open alerts, of any cook. */
-  get open() {
-    return this.#alerts.filter(({ resolved }) => resolved === null);
-  }
-
-  /** The alerts of the cook that is shown, newest first. */
-  get alerts() {
-    return this.#alerts.filter(({ run }) => run === this.#run);
-  }
-
-  /** Each channel's current value, as text. */
-  get channels() {
-    return CHANNELS.map(({ channel, name }) => {
-      const [, fahrenheit] = this.#points.get(channel)?.at(-1) ?? [];
-      const { change, windowMs } = this.#latest.get(channel) ?? {};
-      return {
-        channel,
-        name,
-        value: fahrenheit === undefined ? "–" : `${fahrenheit.toFixed(1)} °F`,
-        note: change === undefined
-          ? ""
-          : `${change < 0 ? "−" : "+"}${Math.abs(change).toFixed(1)} in ${windowMs / 60_000} min`,
-      };
-    });
-  }
-
-  /** @returns Whether there is something to show. */
-  draw() {
-    const drawn = [...this.#points.values()].some((points) => points.length > 0);
-    if (!drawn || !this.#changed || this.#parent.clientWidth === 0) return drawn;
-    this.#changed = false;
-    const data = this.#data();
-    if (this.#plot) this.#plot.setData(data);
-    else this.#plot = new uPlot(this.#options(), data, this.#parent);
-    const [first, last] = [data[0][0], data[0].at(-1)];
-    const values = this.channels.map(({ name, value }) => `${name} ${value}`).join(", ");
-    const label = `Temperatures from ${clock(first * 1000)} to ${clock(last * 1000)}: ${values}; ` +
-      `${this.alerts.length} alerts`;
-    this.#parent.setAttribute("aria-label", label);
-    this.#tell(this.#at(this.#plot.cursor.idx));
-    return true;
-  }
-
-  /** `[seconds, smoker, food A, food B]`: one column for each time at which any channel has a value. */
-  #data() {
-    const rows = new Map();
-    CHANNELS.forEach(({ channel }, index) => {
-      for (const [time, fahrenheit] of this.#points.get(channel) ?? []) {
-        const row = rows.get(time) ?? [null, null, null];
-        row[index] = fahrenheit;
-        rows.set(time, row);
-      }
-    });
-    const times = [...rows.keys()].sort((a, b) => a - b);
-    return [
-      times.map((time) => time / 1000),
-      ...CHANNELS.map((_, index) => times.map((time) => rows.get(time)[index])),
-    ];
+  /** Where the plot lies in the element, and which recorded times it shows, in ms; `undefined` while it isn't drawn. */
+  get range() {
+    if (!this.#plot || this.#plot.scales.x.min === null) return undefined;
+    const { bbox, scales: { x } } = this.#plot;
+    const [left, width] = [bbox.left, bbox.width].map((px) => px / devicePixelRatio);
+    return { left, width, from: x.min * 1000, to: x.max * 1000 };
   }
 
   #options() {
-    const style = getComputedStyle(this.#parent);
+    const style = getComputedStyle(this.element);
     const colour = (name) => style.getPropertyValue(name).trim();
     const axis = {
       stroke: colour("--quiet"),
@@ -134,23 +70,28 @@ export class SmokerChart {
       ticks: { stroke: colour("--line"), width: 1 },
       font: "12px system-ui, sans-serif",
     };
+    const unit = this.#unit === "" ? "" : ` ${this.#unit}`;
     return {
       ...this.#size(),
       tzDate: (seconds) => new Date(seconds * 1000),
-      cursor: { drag: { x: false, y: false } },
+      cursor: { drag: { x: false, y: false }, sync: { key: this.#listener.sync } },
       axes: [
         {
           ...axis,
-          values: (_, times, __, ___, step) =>
-            times.map((time) => (step < 60 ? seconds : clock)(time * 1000)),
+          size: TIME_AXIS_PX,
+          values: (_, times, __, ___, step) => times.map((time) => tick(time, step)),
         },
-        { ...axis, size: 56, values: (_, values) => values.map((value) => `${value} °F`) },
+        {
+          ...axis,
+          size: AXIS_PX,
+          values: (_, values) => values.map((value) => `${value.toLocaleString("en")}${unit}`),
+        },
       ],
       series: [
         {},
-        ...CHANNELS.map(({ channel, name }) => ({
+        ...this.#lines.map(({ name, colour: index }) => ({
           label: name,
-          stroke: colour(`--${channel}`),
+          stroke: colour(`--c${index}`),
           width: 1.75,
           spanGaps: true,
           points: { show: false },
@@ -158,28 +99,10 @@ export class SmokerChart {
       ],
       legend: { show: false },
       hooks: {
-        drawClear: [(plot) => this.#drawBands(plot, colour)],
-        setCursor: [(plot) => this.#tell(this.#at(plot.cursor.idx))],
+        setCursor: [(plot) => this.#listener.onCursor(plot.cursor.idx)],
+        draw: [() => this.#listener.onDrawn()],
       },
     };
-  }
-
-  /** The values at an index of the data, or before it where a channel has none there; what is shown without. */
-  #at(index) {
-    const [times, ...channels] = this.#plot?.data ?? [[]];
-    if (index === null || index === undefined || times.length === 0) {
-      const points = times.length === 0
-        ? ""
-        : `, ${clock(times[0] * 1000)} to ${
-          clock(times.at(-1) * 1000)
-        }; point at it, or use the arrow keys, for its values`;
-      return `Run ${this.#run}${points}`;
-    }
-    const values = channels.map((values, channel) => {
-      const value = values[values.findLastIndex((each, at) => at <= index && each !== null)];
-      return value === undefined ? "" : `${CHANNELS[channel].name} ${value.toFixed(1)} °F`;
-    });
-    return [seconds(times[index] * 1000), ...values].filter(Boolean).join("   ");
   }
 
   /** Moves the cursor by the arrow keys, a hundredth of the time at once. */
@@ -194,35 +117,9 @@ export class SmokerChart {
     this.#plot.setCursor({ left, top: over.clientHeight / 2 });
   }
 
-  /** A band from the opening of each episode to its end, labelled; a row of labels for each channel. */
-  #drawBands(plot, colour) {
-    const { ctx, bbox } = plot;
-    const [from, to] = [plot.scales.x.min, plot.scales.x.max];
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
-    ctx.textBaseline = "top";
-    for (const { channel, rule, opened, resolved } of this.alerts) {
-      const start = Math.max(from, opened / 1000);
-      const end = Math.min(to, resolved === null ? to : resolved / 1000);
-      if (end < start) continue;
-      const [left, right] = [start, end].map((time) => plot.valToPos(time, "x", true));
-      const row = CHANNELS.findIndex((each) => each.channel === channel);
-      ctx.fillStyle = colour(`--${channel}`);
-      ctx.globalAlpha = 0.14;
-      ctx.fillRect(left, bbox.top, Math.max(2 * devicePixelRatio, right - left), bbox.height);
-      ctx.globalAlpha = 1;
-      const top = bbox.top + (4 + row * BAND_LABEL_PX) * devicePixelRatio;
-      ctx.fillText(rule, left + 3 * devicePixelRatio, top);
-    }
-    ctx.restore();
-  }
-
   #size() {
-    const width = this.#parent.clientWidth;
-    return { width, height: width < 560 ? 220 : 300 };
+    const width = this.element.clientWidth;
+    return { width, height: width < 560 ? 190 : 240 };
   }
 
   #resize() {
@@ -234,8 +131,79 @@ export class SmokerChart {
 
   #rebuild() {
     this.#plot?.destroy();
-    this.#plot = undefined;
-    this.#changed = true;
-    this.draw();
+    this.#plot = new uPlot(this.#options(), this.#data, this.element);
   }
+}
+
+/** A time on the axis: the day where one begins. */
+function tick(seconds, step) {
+  if (seconds % DAY_S === 0) return recorded.day(seconds * 1000);
+  return (step < 60 ? recorded.seconds : recorded.clock)(seconds * 1000);
+}
+
+/**
+ * Draws when each key's alerts were open, a strip for each key.
+ *
+ * @param range Of the chart above.
+ * @param rows `[{key, name, colour, alerts}]`
+ */
+export function drawStrips(parent, rows, range) {
+  parent.hidden = rows.length === 0 || !range;
+  if (parent.hidden) return;
+  keyed(parent, rows, {
+    key: ({ key }) => key,
+    make() {
+      const canvas = element("canvas");
+      canvas.setAttribute("role", "img");
+      return element("div", [element("span", "", "name"), canvas], "strip");
+    },
+    update: (row, strip) => drawStrip(row, strip, range),
+  });
+}
+
+function drawStrip(row, { name, colour, alerts }, { left, width, from, to }) {
+  const [title, canvas] = row.children;
+  write(title, name);
+  // Beside its strip, or above it where that is too narrow.
+  const isLong = name.length * CHARACTER_PX > left;
+  row.classList.toggle("long", isLong);
+  title.style.width = isLong ? "auto" : `${left - LABEL_GAP_PX}px`;
+  row.style.paddingLeft = isLong ? `${left}px` : "0";
+  canvas.style.width = `${width}px`;
+  const spans = alerts.map(({ rule, opened, resolved }) =>
+    `${rule} ${recorded.clock(opened)} to ${resolved === null ? "now" : recorded.clock(resolved)}`
+  );
+  label(canvas, `Alerts of ${name}: ${spans.join(", ")}`);
+  const scale = devicePixelRatio;
+  const size = [Math.round(width * scale), Math.round(canvas.clientHeight * scale)];
+  [canvas.width, canvas.height] = size;
+  const context = canvas.getContext("2d");
+  const style = getComputedStyle(canvas);
+  const paint = style.getPropertyValue(`--c${colour}`).trim();
+  const ink = style.getPropertyValue("--quiet").trim();
+  context.font = `${11 * scale}px system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  const x = (time) => (Math.min(to, Math.max(from, time)) - from) / (to - from) * size[0];
+  const bars = alerts
+    .filter(({ opened, resolved }) => opened <= to && (resolved ?? to) >= from)
+    .map(({ rule, opened, resolved }) => [rule, x(opened), x(resolved ?? to)])
+    .sort(([, a], [, b]) => a - b);
+  let free = 0;
+  bars.forEach(([rule, start, end], index) => {
+    const wide = Math.max(3 * scale, end - start);
+    context.fillStyle = paint;
+    context.globalAlpha = 0.75;
+    context.fillRect(Math.min(start, size[0] - wide), size[1] * 0.22, wide, size[1] * 0.56);
+    context.globalAlpha = 1;
+    // Beside its bar where there is room before the next one, else before it; labels never cross.
+    const gap = LABEL_GAP_PX * scale;
+    const length = context.measureText(rule).width;
+    const next = bars[index + 1]?.[1] ?? size[0];
+    const after = start + wide + gap;
+    const before = start - gap - length;
+    context.fillStyle = ink;
+    if (after + length <= next) context.fillText(rule, after, size[1] / 2);
+    else if (before >= free) context.fillText(rule, before, size[1] / 2);
+    free = after + (after + length <= next ? length : 0);
+  });
 }

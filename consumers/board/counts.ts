@@ -1,23 +1,23 @@
 /** Counting from running totals: announcements may be a sample, their totals are exact. */
 
-/** Instances remembered; the one longest not heard of is forgotten first. */
-const MAX_INSTANCES = 1000;
+/** Totals remembered; the one longest not heard of is forgotten first. */
+const MAX_TOTALS = 20_000;
 
-/** What running totals have grown by, instance by instance. */
+/** What running totals have grown by, each under a name that tells its instance. */
 export class Growth {
   readonly #last = new Map<string, number>();
 
   /**
    * Takes a running total.
    *
-   * @returns Its growth since the one before; `undefined` for the first of an instance.
+   * @returns Its growth since the one before; `undefined` for the first under a name.
    */
-  take(instance: string, total: number): number | undefined {
-    const before = this.#last.get(instance);
-    this.#last.delete(instance);
-    this.#last.set(instance, total);
+  take(name: string, total: number): number | undefined {
+    const before = this.#last.get(name);
+    this.#last.delete(name);
+    this.#last.set(name, total);
     const [oldest] = this.#last.keys();
-    if (this.#last.size > MAX_INSTANCES && oldest !== undefined) this.#last.delete(oldest);
+    if (this.#last.size > MAX_TOTALS && oldest !== undefined) this.#last.delete(oldest);
     return before === undefined ? undefined : Math.max(0, total - before);
   }
 }

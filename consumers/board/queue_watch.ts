@@ -1,8 +1,7 @@
-/** Looks at the collection's queues again and again, by passive declares: no admin site is needed. */
-import { delay, unlessAborted } from "../../shared/abort.ts";
-import type { Connection } from "../../shared/connection.ts";
-import { FailedError } from "../../shared/errors.ts";
-import { allQueues, deadQueue } from "../../shared/topology.ts";
+/** Looks at queues again and again: the collection's, and those that consumers say, by passive declares: no admin site is needed. */
+import { type Connection, deadQueue } from "../../shared/connection.ts";
+import { delay, FailedError, unlessAborted } from "../../shared/script.ts";
+import { allQueues } from "../../shared/streams.ts";
 import type { QueueState } from "./board_view.ts";
 
 /** Time between two looks, in milliseconds. */
@@ -10,6 +9,9 @@ const LOOK_MS = 2000;
 
 /** A queue that isn't there is looked for at least this often, in milliseconds. */
 const MAX_ABSENCE_MS = 10_000;
+
+/** Queues looked at that aren't the collection's. */
+const MAX_OTHERS = 50;
 
 interface Absence {
   readonly since: number;
@@ -25,15 +27,26 @@ export class QueueWatch {
     this.#absent.clear();
   }
 
-  /** Tells the state of the queues every 2 s until `signal`; not while the broker is away. */
+  /**
+   * Tells the state of the queues every 2 s until `signal`; not while the broker is away.
+   *
+   * @param others Queues beside the collection's.
+   * @param tell Gets their states, and when the look at them began, in ms since 1970.
+   */
   async run(
     connection: Connection,
-    tell: (queues: QueueState[]) => void,
-    signal: AbortSignal,
+    { others, tell, signal }: {
+      others: () => readonly string[];
+      tell: (queues: QueueState[], at: number) => void;
+      signal: AbortSignal;
+    },
   ): Promise<void> {
-    const names = allQueues("quorum").map(({ queue }) => queue);
-    const dead = new Set(names.map((name) => deadQueue(name).queue));
+    const ours = allQueues();
     while (!signal.aborted) {
+      const began = Date.now();
+      const more = others().filter((name) => !ours.includes(name)).slice(0, MAX_OTHERS);
+      const names = [...new Set([...ours, ...more.flatMap((it) => [it, deadQueue(it).queue])])];
+      const dead = new Set(names.map((name) => deadQueue(name).queue));
       const states = new Map<string, { ready: number; consumers: number }>();
       for (const name of names) {
         const now = Date.now();
@@ -52,6 +65,7 @@ export class QueueWatch {
           consumers: states.get(queue)?.consumers ?? null,
           dead: states.get(deadQueue(queue).queue)?.ready ?? null,
         })),
+        began,
       );
       await delay(LOOK_MS, signal);
     }

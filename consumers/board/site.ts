@@ -4,12 +4,17 @@
  * (rebinding), and the page may load nothing from anywhere else.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import alerts from "./alerts.js" with { type: "text" };
 import chart from "./chart.js" with { type: "text" };
+import dom from "./dom.js" with { type: "text" };
 import icon from "./icon.svg" with { type: "text" };
 import lanes from "./lanes.js" with { type: "text" };
 import page from "./page.html" with { type: "text" };
 import script from "./page.js" with { type: "text" };
+import queues from "./queues.js" with { type: "text" };
+import series from "./series.js" with { type: "text" };
 import style from "./style.css" with { type: "text" };
+import work from "./work.js" with { type: "text" };
 import uPlotScript from "uplot/dist/uPlot.iife.min.js" with { type: "text" };
 import uPlotStyle from "uplot/dist/uPlot.min.css" with { type: "text" };
 import type { BoardView } from "./board_view.ts";
@@ -24,13 +29,14 @@ const MAX_TABS = 50;
 
 const FILES: Record<string, { body: string; type: string }> = {
   "/": { body: page, type: "text/html" },
-  "/page.js": { body: script, type: "text/javascript" },
-  "/chart.js": { body: chart, type: "text/javascript" },
-  "/lanes.js": { body: lanes, type: "text/javascript" },
   "/style.css": { body: style, type: "text/css" },
   "/icon.svg": { body: icon, type: "image/svg+xml" },
   "/uplot.js": { body: uPlotScript, type: "text/javascript" },
   "/uplot.css": { body: uPlotStyle, type: "text/css" },
+  ...Object.fromEntries(
+    Object.entries({ page: script, work, lanes, series, chart, alerts, queues, dom })
+      .map(([name, body]) => [`/${name}.js`, { body, type: "text/javascript" }]),
+  ),
 };
 
 const SECURITY = {

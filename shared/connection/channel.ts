@@ -6,13 +6,17 @@ import {
   type AMQPMessage,
   type MessageCount,
 } from "@cloudamqp/amqp-client";
-import { unlessAborted } from "../abort.ts";
+import { unlessAborted } from "../script.ts";
 import type { Client } from "./client.ts";
 import { persistent, type Properties } from "./properties.ts";
 
-/** A message for a queue, through the default exchange: persistent and mandatory. */
+/** A message for a queue, through the default exchange, or for another exchange: persistent and mandatory. */
 export interface Message {
+  /** With `exchange` the routing key. */
   readonly queue: string;
+  readonly exchange?: string;
+  /** Whether it comes back when no queue takes it. @default true */
+  readonly mandatory?: boolean;
   readonly body: Uint8Array;
   /** `contentType`, `messageId`, `headers` and so on. */
   readonly properties: Properties;
@@ -142,15 +146,20 @@ export class Channel {
     await this.#answer(this.#channel.exchangeDeclare(exchange, "topic", { durable: false }));
   }
 
+  /** Fails when there is no such exchange. */
+  async exchangeInspect(exchange: string): Promise<void> {
+    await this.#answer(this.#channel.exchangeDeclare(exchange, "topic", { passive: true }));
+  }
+
   /**
-   * Publishes to a queue.
+   * Publishes to a queue, or to an exchange.
    *
    * @returns Settled when the broker has confirmed or nacked it ({@link isNack}); never, once the channel is closed
    * from here. Without {@link confirmSelect} resolved at once.
    * @throws {Error} If properties can't be written: see `kept()`.
    */
-  publish({ queue, body, properties }: Message): Promise<number> {
-    return this.#channel.basicPublish("", queue, body, persistent(properties), true);
+  publish({ exchange = "", queue, mandatory = true, body, properties }: Message): Promise<number> {
+    return this.#channel.basicPublish(exchange, queue, body, persistent(properties), mandatory);
   }
 
   /** Publishes to an exchange, as JSON that needn't arrive. */

@@ -4,8 +4,8 @@
  */
 import { AMQPClient } from "@cloudamqp/amqp-client";
 import { AMQPView } from "@cloudamqp/amqp-client/amqp-view";
-import type { BrokerAddress } from "../broker_url.ts";
-import { reasonOf } from "../errors.ts";
+import { reasonOf } from "../script.ts";
+import type { BrokerAddress } from "./address.ts";
 import { FRAME_BYTES, NOT_KEPT } from "./properties.ts";
 
 /** A node of the broker; where it has a name: its addresses of one family. */

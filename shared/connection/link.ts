@@ -2,14 +2,12 @@
  * A connection that comes back: when it is lost it is made anew, to any of the broker's nodes, until it is closed.
  */
 import { isIP } from "node:net";
-import { delay, unlessAborted } from "../abort.ts";
-import { type BrokerAddress, hostList } from "../broker_url.ts";
-import { FailedError } from "../errors.ts";
-import type { Output } from "../output.ts";
-import { codeOf, describe, loginRefused } from "../refusals.ts";
-import { hintAtTls, tlsRefusal } from "../tls_refusals.ts";
+import { delay, FailedError, type Output, unlessAborted } from "../script.ts";
+import { type BrokerAddress, hostList } from "./address.ts";
 import { Channel } from "./channel.ts";
 import { Client, type Node } from "./client.ts";
+import { codeOf, describe, loginRefused } from "./refusals.ts";
+import { hintAtTls, tlsRefusal } from "./refusals.ts";
 
 /** How long the first connection is tried, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 10_000;

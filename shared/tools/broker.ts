@@ -6,19 +6,27 @@
  * May reach this machine (and $AMQP_HOST, to see whether it answers), write to its folder `.rabbitmq`, and run
  * rabbitmq-server, ps and kill; for `--install` also apt-get, through sudo.
  */
-import { delay } from "../abort.ts";
-import { type BrokerAddress, hostList, requireNetPermission, URL_OPTION } from "../broker_url.ts";
-import { FailedError, UsageError } from "../errors.ts";
-import { flag, integer, optional, path } from "../options.ts";
-import type { Output } from "../output.ts";
-import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { sayRunning, sayStatus, sayStopped } from "./broker_report.ts";
-import { answering, DEFAULT_PORT, FOLDER, nodeOn, target } from "./broker_target.ts";
-import { CLUSTER_SIZES, fellowsOf, portRange, startCluster, stopNodes } from "./cluster.ts";
-import { exists, howToInstall, installWithApt } from "./install.ts";
-import * as local from "./local_node.ts";
-import { configuredNode, listNodes, type NodeOptions } from "./node_conf.ts";
-import { WaitingLine } from "./waiting_line.ts";
+import { type BrokerAddress, hostList, requireNetPermission, URL_OPTION } from "../connection.ts";
+import {
+  delay,
+  FailedError,
+  flag,
+  integer,
+  optional,
+  type Output,
+  OUTPUT_OPTIONS,
+  path,
+  run,
+  type Script,
+  UsageError,
+} from "../script.ts";
+import { sayRunning, sayStatus, sayStopped } from "./broker/report.ts";
+import { answering, DEFAULT_PORT, FOLDER, nodeOn, target } from "./broker/target.ts";
+import { CLUSTER_SIZES, fellowsOf, portRange, startCluster, stopNodes } from "./broker/cluster.ts";
+import { exists, howToInstall, installWithApt } from "./broker/install.ts";
+import * as local from "./broker/local_node.ts";
+import { configuredNode, listNodes, type NodeOptions } from "./broker/node_conf.ts";
+import { WaitingLine } from "./broker/waiting_line.ts";
 
 /** How long the service that Debian's package brings may take to answer, in milliseconds. */
 const SERVICE_MS = 30_000;

@@ -9,19 +9,41 @@
  * Looking takes nothing away: letters stay unacknowledged while they are read, and then lie there in their order. Needs
  * the network for the broker, `logs/` to write with `--log`.
  */
-import { delay, later, STOP_MS, unlessAborted } from "../abort.ts";
-import { brokerAddress, URL_OPTION } from "../broker_url.ts";
-import { Connection, type Delivery } from "../connection.ts";
-import { FailedError, UsageError } from "../errors.ts";
-import { flag, integer, optional, text } from "../options.ts";
-import { counted } from "../output.ts";
-import { requireQueueName } from "../queue_names.ts";
-import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { deadQueue, deadQueues, QUEUE_TYPE_OPTION } from "../topology.ts";
-import { discard, look, requeue } from "./dead_round.ts";
-import { LetterReader } from "./letter_reader.ts";
-import { type Letter, LetterCount, readLetter } from "./letters.ts";
-import type { Fates } from "./requeue.ts";
+import {
+  brokerAddress,
+  Connection,
+  deadQueue,
+  type Delivery,
+  QUEUE_TYPE_OPTION,
+  URL_OPTION,
+} from "../connection.ts";
+import {
+  counted,
+  delay,
+  FailedError,
+  flag,
+  integer,
+  later,
+  optional,
+  OUTPUT_OPTIONS,
+  run,
+  type Script,
+  STOP_MS,
+  text,
+  unlessAborted,
+  UsageError,
+} from "../script.ts";
+import {
+  type AnyStream,
+  consumedQueues,
+  deadQueues,
+  knownStreams,
+  requireQueueName,
+} from "../streams.ts";
+import { discard, look, requeue } from "./dead/actions.ts";
+import { DeadLetterReader } from "./dead/reader.ts";
+import { type DeadLetter, DeadLetterCount, readLetter } from "./dead/dead_letter.ts";
+import type { Destinations } from "./dead/requeue.ts";
 
 const usage = {
   task: "dead",
@@ -67,14 +89,19 @@ const LOCK_POLL_MS = 200;
 
 /** Ends after Ctrl-C, also where the broker doesn't answer: what is unacknowledged is in its queue again then. */
 async function main(script: DeadScript): Promise<number> {
-  const queues = chosenQueues(script.values);
+  const known = await knownStreams((text) => script.out.note(text));
+  const queues = chosenQueues(script.values, known);
   using patience = later(script.signal, STOP_MS);
-  const code = await unlessAborted(dead(script, queues), patience.signal);
+  const code = await unlessAborted(dead(script, queues, known), patience.signal);
   if (code === undefined) throw new FailedError("RabbitMQ doesn't answer: see what is there later");
   return code;
 }
 
-async function dead(script: DeadScript, queues: readonly string[]): Promise<number> {
+async function dead(
+  script: DeadScript,
+  queues: readonly string[],
+  known: readonly AnyStream[],
+): Promise<number> {
   const { values, out, signal } = script;
   const options = { out, signal, name: usage.script };
   await using connection = await Connection.open(
@@ -83,14 +110,15 @@ async function dead(script: DeadScript, queues: readonly string[]): Promise<numb
     options,
   );
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });
-  const counts = new Map<string, LetterCount>();
+  const counts = new Map<string, DeadLetterCount>();
   const done = { requeued: 0, discarded: 0, left: 0 };
   const would = { requeue: 0, leave: 0 };
+  const ours = new Set(consumedQueues(known));
   let locked = false;
   for (const queue of queues) {
     if (signal.aborted) break;
     if (!await connection.inspect(queue)) {
-      if (deadQueues().includes(queue)) continue;
+      if (deadQueues(known).includes(queue)) continue;
       throw new UsageError(`--queue: there is no queue ${queue}`);
     }
     if (!locked) await lock(connection, script);
@@ -101,29 +129,29 @@ async function dead(script: DeadScript, queues: readonly string[]): Promise<numb
     // One with other arguments isn't ours: it is taken as it is.
     const limited = await connection.declare(deadQueue(queue.replace(/\.dead$/, "")))
       .catch(() => true);
-    await using reader = await LetterReader.open(connection, queue, {
+    await using reader = await DeadLetterReader.open(connection, queue, {
       limited,
       picks: limited && values.reason !== undefined && (values.requeue || values.discard),
     });
-    const count = new LetterCount();
+    const count = new DeadLetterCount();
     counts.set(queue, count);
     const letters = matching(reader.letters(oldest, signal), { ...values, queue, count });
     const limit = values.limit ?? (values.json ? Infinity : LIMIT);
-    const round = { queue, reader, count, letters, limit, out, signal };
+    const round = { queue, ours, reader, count, letters, limit, out, signal };
     if (values.discard) {
       const discarded = await discard(round, !values.yes);
       done.discarded += discarded;
       if (discarded > 0) out.line(`Discarded ${counted(discarded, "letter")} of ${queue}`);
     } else if (values.requeue) {
-      const fates = values.yes ? await requeue(round, connection) : await look(round);
+      const destinations = values.yes ? await requeue(round, connection) : await look(round);
       if (values.yes) {
-        done.requeued += fates.going;
-        done.left += fates.staying;
+        done.requeued += destinations.going;
+        done.left += destinations.staying;
       } else {
-        would.requeue += fates.going;
-        would.leave += fates.staying;
+        would.requeue += destinations.going;
+        would.leave += destinations.staying;
       }
-      tell(queue, fates, script);
+      tell(queue, destinations, script);
     } else {
       await look(round);
     }
@@ -159,21 +187,26 @@ async function dead(script: DeadScript, queues: readonly string[]): Promise<numb
 }
 
 /** Says where the letters of a queue went, or would go. */
-function tell(queue: string, fates: Fates, { values, out }: DeadScript): void {
-  const { going, staying } = fates;
+function tell(queue: string, destinations: Destinations, { values, out }: DeadScript): void {
+  const { going, staying } = destinations;
   if (going > 0) {
-    const places = `${counted(going, "letter")} of ${queue} back: ${fates.destinations()}`;
+    const places = `${counted(going, "letter")} of ${queue} back: ${destinations.destinations()}`;
     out.line(values.yes ? `Put ${places}` : `Would put ${places}. Do it: the same with --yes`);
   }
   if (staying > 0) {
     out.error(
-      `${queue}: ${staying} ${values.yes ? "stay" : "would stay"} there: ${fates.obstacles()}`,
+      `${queue}: ${staying} ${
+        values.yes ? "stay" : "would stay"
+      } there: ${destinations.obstacles()}`,
     );
   }
 }
 
 /** @throws {UsageError} If flags are missing, exclude each other, or name another queue. */
-function chosenQueues({ queue, reason, requeue, discard, yes }: DeadScript["values"]): string[] {
+function chosenQueues(
+  { queue, reason, requeue, discard, yes }: DeadScript["values"],
+  known: readonly AnyStream[],
+): string[] {
   if (requeue && discard) throw new UsageError("--requeue and --discard exclude each other");
   if (yes && !requeue && !discard) throw new UsageError("--yes goes with --requeue or --discard");
   if ((requeue || discard) && queue === undefined && reason === undefined) {
@@ -184,7 +217,7 @@ function chosenQueues({ queue, reason, requeue, discard, yes }: DeadScript["valu
   if (discard && !yes && !Deno.stdin.isTerminal()) {
     throw new UsageError("--discard asks in a terminal; elsewhere it needs --yes");
   }
-  return queue === undefined ? deadQueues() : [deadQueue(queue).queue];
+  return queue === undefined ? deadQueues(known) : [deadQueue(queue).queue];
 }
 
 /** Waits until no other one reads letters. */
@@ -197,8 +230,8 @@ async function lock(connection: Connection, { out, signal }: DeadScript): Promis
 
 async function* matching(
   deliveries: AsyncIterable<Delivery>,
-  { queue, count, reason }: { queue: string; count: LetterCount; reason: string | undefined },
-): AsyncGenerator<{ delivery: Delivery; letter: Letter }> {
+  { queue, count, reason }: { queue: string; count: DeadLetterCount; reason: string | undefined },
+): AsyncGenerator<{ delivery: Delivery; letter: DeadLetter }> {
   const wanted = reason?.toLowerCase() ?? "";
   for await (const delivery of deliveries) {
     const letter = readLetter(delivery, queue);

@@ -7,16 +7,12 @@
  *
  * Starts the other tasks (`deno`) and kills one (`kill`), on queues of its own, which are deleted at the end.
  */
-import { unlessAborted } from "../abort.ts";
-import { brokerAddress, URL_OPTION } from "../broker_url.ts";
-import { Connection } from "../connection.ts";
-import { UsageError } from "../errors.ts";
-import { ALERT_QUEUES, HELPDESK_QUEUES, READING_QUEUES } from "../queue_names.ts";
-import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { QUEUE_TYPE_OPTION } from "../topology.ts";
-import { Cast } from "./cast.ts";
-import { helpdeskDemo } from "./helpdesk_demo.ts";
-import { smokerDemo } from "./smoker_demo.ts";
+import { brokerAddress, Connection, QUEUE_TYPE_OPTION, URL_OPTION } from "../connection.ts";
+import { OUTPUT_OPTIONS, run, type Script, unlessAborted, UsageError } from "../script.ts";
+import { ALERTS, HELPDESK, namesOf, SMOKER } from "../streams.ts";
+import { DemoTasks } from "./demo/demo_tasks.ts";
+import { helpdeskDemo } from "./demo/helpdesk_demo.ts";
+import { smokerDemo } from "./demo/smoker_demo.ts";
 
 const usage = {
   task: "demo",
@@ -33,8 +29,8 @@ const usage = {
 const CLEAN_UP_MS = 3000;
 
 const DEMOS = {
-  helpdesk: { play: helpdeskDemo, queues: HELPDESK_QUEUES },
-  smoker: { play: smokerDemo, queues: { ...READING_QUEUES, ...ALERT_QUEUES } },
+  helpdesk: { play: helpdeskDemo, queues: namesOf(HELPDESK) },
+  smoker: { play: smokerDemo, queues: { ...namesOf(SMOKER), ...namesOf(ALERTS, "alerts") } },
 };
 
 async function demo({ values, words, out, signal }: Script<typeof usage.options>): Promise<number> {
@@ -61,7 +57,7 @@ async function demo({ values, words, out, signal }: Script<typeof usage.options>
   );
   out.event({ event: "ready", pid: Deno.pid, name: usage.script });
   try {
-    await using cast = new Cast({ args, env, queues: names });
+    await using cast = new DemoTasks({ args, env, queues: names });
     return await play(cast, out, signal);
   } finally {
     // A broker that has gone meanwhile takes its time: nobody waits for that.

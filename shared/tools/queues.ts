@@ -1,21 +1,36 @@
 /**
- * Shows the queues: messages ready, messages with a consumer but not acknowledged, consumers. Empties or deletes some.
+ * Shows the queues: messages ready, messages with a consumer but not acknowledged, consumers. Looks into some, empties or
+ * deletes them.
  *
  *     deno task queues
+ *     deno task queues --peek help_queue
  *     deno task queues --purge help_queue
  *     deno task queues --delete help_queue
  *
  * Needs the network for the broker and its admin site, which alone knows what is unacknowledged.
  */
-import { askAdminSite } from "../admin_site.ts";
-import { type BrokerAddress, brokerAddress, URL_OPTION } from "../broker_url.ts";
-import { Connection } from "../connection.ts";
-import { reasonOf, UsageError } from "../errors.ts";
-import { repeatable, text } from "../options.ts";
-import { counted } from "../output.ts";
-import { requireQueueName } from "../queue_names.ts";
-import { OUTPUT_OPTIONS, run, type Script } from "../script.ts";
-import { allQueues, QUEUE_TYPE_OPTION } from "../topology.ts";
+import {
+  askAdminSite,
+  type BrokerAddress,
+  brokerAddress,
+  Connection,
+  QUEUE_TYPE_OPTION,
+  URL_OPTION,
+} from "../connection.ts";
+import {
+  counted,
+  inert,
+  type Output,
+  OUTPUT_OPTIONS,
+  reasonOf,
+  repeatable,
+  run,
+  type Script,
+  text,
+  UsageError,
+} from "../script.ts";
+import { allQueues, knownStreams, requireQueueName } from "../streams.ts";
+import { peek, PEEKED } from "./queues/peek.ts";
 import { z } from "zod";
 
 const usage = {
@@ -23,12 +38,18 @@ const usage = {
   script: "queues",
   summary:
     "Lists the queues, the collection's first, then what else there is: ready, unacknowledged, consumers.\n" +
-    "Empties or deletes some.",
+    "Looks into some, empties or deletes them.",
   options: {
     queue: repeatable(
       "NAME",
       requireQueueName,
       "list only this queue and those beside it (.state, .dead)",
+    ),
+    peek: repeatable(
+      "NAME",
+      text,
+      `show the next ${PEEKED} messages, which stay there; in a quorum queue each look counts as a delivery: RabbitMQ 4 ` +
+        "drops a message after 20, a worker makes it a dead letter after 6 (--max-deliveries)",
     ),
     purge: repeatable("NAME", text, "remove the ready messages of this queue"),
     delete: repeatable("NAME", text, "delete this queue with its messages"),
@@ -48,9 +69,10 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
     signal,
     name: usage.script,
   });
-  for (const queue of [...values.purge, ...values.delete]) {
+  for (const queue of [...values.peek, ...values.purge, ...values.delete]) {
     if (!await connection.inspect(queue)) throw new UsageError(`There is no queue ${queue}`);
   }
+  for (const queue of values.peek) await look(connection, queue, out);
   for (const queue of values.purge) {
     const messages = await connection.purge(queue);
     out.event(
@@ -65,7 +87,7 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
       () => `Deleted ${queue} with ${counted(messages, "message")}`,
     );
   }
-  if (values.purge.length + values.delete.length > 0) return;
+  if (values.peek.length + values.purge.length + values.delete.length > 0) return;
 
   let unknown = "";
   const unacknowledged = await unacknowledgedMessages(address).catch((error) => {
@@ -75,7 +97,7 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
   for (const queue of values.queue) {
     if (!await connection.inspect(queue)) throw new UsageError(`There is no queue ${queue}`);
   }
-  const ours = allQueues("quorum").map(({ queue }) => queue);
+  const ours = allQueues(await knownStreams((text) => out.note(text)));
   const typed = values.queue.flatMap((queue) => [queue, `${queue}.state`, `${queue}.dead`]);
   const others = [...unacknowledged?.keys() ?? []].sort();
   out.line(row("queue", "ready", "unacknowledged", "consumers"));
@@ -99,6 +121,24 @@ async function queues({ values, out, signal }: Script<typeof usage.options>): Pr
   if (found === 0) out.line("None yet: the scripts declare their queues when they start");
   if (unknown !== "") out.note(`Unacknowledged and other queues unknown: ${unknown}`);
   else if (found > 0) out.line(`(unacknowledged: up to ${ADMIN_SITE_DELAY_S} s old)`);
+}
+
+/** Shows the next messages of a queue. */
+async function look(connection: Connection, queue: string, out: Output): Promise<void> {
+  const messages = await peek(connection, queue);
+  for (const { id, contentType, body } of messages) {
+    out.event(
+      { event: "message", queue, id, contentType, body },
+      () => `${inert(id ?? "(no id)")}  ${inert(contentType ?? "(no type)")}  ${inert(body)}`,
+    );
+  }
+  if (messages.length > 0) return;
+  const { ready = 0 } = await connection.inspect(queue) ?? {};
+  out.note(
+    ready === 0
+      ? `${queue} has no ready message`
+      : `${queue} shows nothing: its single active consumer gets what comes`,
+  );
 }
 
 /** What the admin site says of a virtual host's queues. */

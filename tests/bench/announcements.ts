@@ -2,10 +2,9 @@
  * What scripts announce on the exchange `watch`, heard by the bench: how far a consumer is and when, at no cost
  * to the consumer, which announces anyway.
  */
-import { unlessAborted } from "../../shared/abort.ts";
-import type { Connection } from "../../shared/connection.ts";
-import { FailedError } from "../../shared/errors.ts";
-import { watch } from "../../shared/watch.ts";
+import { type Connection, watch } from "../../shared/connection.ts";
+import { FailedError, unlessAborted } from "../../shared/script.ts";
+import { STREAMS } from "../../shared/streams.ts";
 
 /** One announcement. */
 export interface Announcement {
@@ -31,7 +30,8 @@ export class Announcements implements Disposable {
     const announcements = new Announcements();
     const ready = Promise.withResolvers<void>();
     watch(connection, {
-      hear: (key, body) => announcements.#hear({ ...body as Announcement, key }),
+      streams: STREAMS.map(({ name }) => name),
+      onAnnouncement: (key, body) => announcements.#hear({ ...body as Announcement, key }),
       onReady: ready.resolve,
       signal: announcements.#ended.signal,
     }).catch(ready.reject);

@@ -1,6 +1,6 @@
 /** Rows read, checked and made into messages, without a broker. */
 import assert from "node:assert/strict";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 import { summaryOf } from "../e2e/harness.ts";
 import { alternate, type Bench, short, type Subject } from "./measure.ts";
 import { taskRows, temperatureRows, ticketRows } from "./rows.ts";

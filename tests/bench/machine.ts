@@ -1,7 +1,6 @@
 /** Where the bench runs: figures mean nothing without it. */
-import { adminSite } from "../../shared/admin_site.ts";
-import { hostList } from "../../shared/broker_url.ts";
-import { FailedError } from "../../shared/errors.ts";
+import { adminSite, hostList } from "../../shared/connection.ts";
+import { FailedError } from "../../shared/script.ts";
 import { askAdminSite, testBroker } from "../test_broker.ts";
 import type { Peer } from "./peers.ts";
 

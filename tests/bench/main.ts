@@ -8,9 +8,17 @@
  * broker of `AMQP_URL`, else the one on localhost:5672. The others are small programs in `peers/`, skipped with a
  * line where they can't run. Progress goes to stderr. For people who work on the project, so with all permissions.
  */
-import { FailedError, reasonOf } from "../../shared/errors.ts";
-import { flag, integer, oneOf, optional, repeatable } from "../../shared/options.ts";
-import { run, type Script } from "../../shared/script.ts";
+import {
+  FailedError,
+  flag,
+  integer,
+  oneOf,
+  optional,
+  reasonOf,
+  repeatable,
+  run,
+  type Script,
+} from "../../shared/script.ts";
 import { csv } from "./csv.ts";
 import { machine } from "./machine.ts";
 import type { Bench, Subject } from "./measure.ts";

@@ -1,5 +1,5 @@
 /** What every subject of the bench needs: contenders that take turns, and their medians. */
-import type { Output } from "../../shared/output.ts";
+import type { Output } from "../../shared/script.ts";
 import type { Peer } from "./peers.ts";
 import type { Result } from "./table.ts";
 

@@ -1,7 +1,7 @@
 /** A paced replay: how late its rows are, and whether it drifts. */
 import assert from "node:assert/strict";
 import type { Connection } from "../../shared/connection.ts";
-import { TASK_QUEUES } from "../../shared/queue_names.ts";
+import { TASKS } from "../../shared/streams.ts";
 import { Vhost } from "../e2e/harness.ts";
 import { type Bench, median, quantile, type Subject } from "./measure.ts";
 import { taskRows } from "./rows.ts";
@@ -47,7 +47,7 @@ async function publishTimes(broker: Connection, count: number): Promise<number[]
   const times: number[] = [];
   const all = Promise.withResolvers<void>();
   await broker.channel("consume", async (channel) => {
-    await channel.basicConsume({ queue: TASK_QUEUES.tasks, noAck: true }, ({ headers }) => {
+    await channel.basicConsume({ queue: TASKS.queues.tasks.name, noAck: true }, ({ headers }) => {
       times.push(Number(headers?.["published-at"]));
       if (times.length === count) all.resolve();
     });

@@ -1,5 +1,5 @@
 /** The peak memory of a script that runs below this process, as Linux counts it. */
-import { FailedError } from "../../shared/errors.ts";
+import { FailedError } from "../../shared/script.ts";
 
 /** Linux keeps the peak: it is enough to look now and then, and not too long before the end. */
 const LOOK_MS = 20;

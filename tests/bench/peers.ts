@@ -2,9 +2,8 @@
  * The other AMQP clients: programs of `peers/` that do what our scripts do, and say how long it took. Nothing is
  * installed for them; one that can't run here is left out, with a line that says what it lacks.
  */
-import { hostList } from "../../shared/broker_url.ts";
-import { FailedError, reasonOf } from "../../shared/errors.ts";
-import type { Output } from "../../shared/output.ts";
+import { hostList } from "../../shared/connection.ts";
+import { FailedError, type Output, reasonOf } from "../../shared/script.ts";
 import { testBroker } from "../test_broker.ts";
 
 const text = new TextDecoder();

@@ -1,7 +1,7 @@
 /** A replay as fast as the broker confirms, beside others that publish the same rows. */
 import assert from "node:assert/strict";
-import { HELPDESK_QUEUES, READING_QUEUES, TASK_QUEUES } from "../../shared/queue_names.ts";
-import { readingQueue, sharedQueue } from "../../shared/topology.ts";
+import { queueOf } from "../../shared/connection.ts";
+import { HELPDESK, SMOKER, TASKS } from "../../shared/streams.ts";
 import { Vhost } from "../e2e/harness.ts";
 import { alternate, type Bench, CpuTimes, short, type Subject } from "./measure.ts";
 import { type Role, runPeer } from "./peers.ts";
@@ -25,11 +25,8 @@ const ROLES: { role: Role; words: string; share: number; targets: Record<string,
   },
 ];
 
-const QUEUES = [
-  sharedQueue(HELPDESK_QUEUES.tickets, "quorum"),
-  sharedQueue(TASK_QUEUES.tasks, "quorum"),
-  readingQueue(READING_QUEUES.smoker, "quorum"),
-];
+const QUEUES = [HELPDESK.queues.tickets, TASKS.queues.tasks, SMOKER.queues.smoker]
+  .map(({ name, kind }) => queueOf(name, kind));
 
 /** Seconds of CPU that each producer may use for 100,000 rows, its start included. */
 const CPU_TARGETS = { "tasks:produce": 2.2, "helpdesk:produce": 2.6, "smoker:produce": 2.8 };

@@ -1,5 +1,5 @@
 /** The CSVs that the bench replays, made anew each time and always the same. */
-import { formatLocalTime, parseLocalTime } from "../../shared/local_time.ts";
+import { formatLocalTime, parseLocalTime } from "../../shared/streams.ts";
 
 /** Tasks, one a line: no dots, so no work. */
 export function taskRows(count: number): string {

@@ -1,5 +1,5 @@
 /** What a reading costs, by the size of the window: judged in a process of its own, without a broker. */
-import { FailedError } from "../../shared/errors.ts";
+import { FailedError } from "../../shared/script.ts";
 import { alternate, type Bench, short, type Subject } from "./measure.ts";
 import type { Result } from "./table.ts";
 

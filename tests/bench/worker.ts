@@ -1,13 +1,16 @@
 /** Workers with nothing to do but to acknowledge, on a queue that was filled before, beside other clients. */
 import assert from "node:assert/strict";
-import { HELPDESK_QUEUES, TASK_QUEUES } from "../../shared/queue_names.ts";
-import { sharedQueue } from "../../shared/topology.ts";
+import { queueOf } from "../../shared/connection.ts";
+import { HELPDESK, TASKS } from "../../shared/streams.ts";
 import { Vhost } from "../e2e/harness.ts";
 import { Announcements, rateOf } from "./announcements.ts";
 import { alternate, type Bench, CpuTimes, short, type Subject } from "./measure.ts";
 import { runPeer } from "./peers.ts";
 import { taskRows, ticketRows } from "./rows.ts";
 import { atLeast, type Result } from "./table.ts";
+
+const TASK_QUEUE = TASKS.queues.tasks.name;
+const TICKET_QUEUE = HELPDESK.queues.tickets.name;
 
 /** Our target beside the C client with prefetch 300. */
 const TARGET = 0.8;
@@ -31,8 +34,8 @@ async function atPrefetch(bench: Bench, prefetch: number, count: number): Promis
   await using broker = await vhost.connect();
   using announcements = await Announcements.open(broker);
   await broker.once("publish", async (channel) => {
-    for (const queue of [TASK_QUEUES.tasks, HELPDESK_QUEUES.tickets]) {
-      await channel.queueDeclare(sharedQueue(queue, "quorum"));
+    for (const queue of [TASK_QUEUE, TICKET_QUEUE]) {
+      await channel.queueDeclare(queueOf(queue, "shared"));
     }
   });
   const cpu = new CpuTimes();
@@ -50,7 +53,7 @@ async function atPrefetch(bench: Bench, prefetch: number, count: number): Promis
     const first = heard.find(({ key }) => key.endsWith(".presence"));
     return rateOf("handled", first, heard.find(({ totals }) => totals.handled === count));
   };
-  const fillTasks = () => fill(TASK_QUEUES.tasks, "tasks:produce", taskRows(count));
+  const fillTasks = () => fill(TASK_QUEUE, "tasks:produce", taskRows(count));
 
   const contenders = new Map([["tasks:work", async () => {
     await fillTasks();
@@ -58,7 +61,7 @@ async function atPrefetch(bench: Bench, prefetch: number, count: number): Promis
   }]]);
   if (prefetch === 1) {
     contenders.set("helpdesk:work", async () => {
-      await fill(HELPDESK_QUEUES.tickets, "helpdesk:produce", ticketRows(count));
+      await fill(TICKET_QUEUE, "helpdesk:produce", ticketRows(count));
       return await handleAll("helpdesk:work", ["--handle", "0"]);
     });
   }

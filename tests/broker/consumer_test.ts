@@ -1,9 +1,15 @@
 import assert from "node:assert/strict";
-import type { Connection, Delivery } from "../../shared/connection.ts";
-import { consume, type ConsumeOptions, type Verdict } from "../../shared/consumer.ts";
-import { IdleWatch } from "../../shared/idle_watch.ts";
-import { Publisher } from "../../shared/publisher.ts";
-import { deadQueue, type Queue } from "../../shared/topology.ts";
+import {
+  type Connection,
+  consume,
+  type ConsumeOptions,
+  deadQueue,
+  type Delivery,
+  IdleWatch,
+  Publisher,
+  type Queue,
+  type Verdict,
+} from "../../shared/connection.ts";
 import { textIn } from "../deliveries.ts";
 import { BrokerProxy } from "../proxy.ts";
 import { connect, TestBroker, textMessage, until, within } from "./harness.ts";

@@ -1,8 +1,14 @@
 /** A real broker for tests: queues of their own, gone afterwards. */
-import { brokerAddress } from "../../shared/broker_url.ts";
-import { Connection, type Delivery, type Message } from "../../shared/connection.ts";
-import { Output } from "../../shared/output.ts";
-import { deadQueue, type Queue, sharedQueue } from "../../shared/topology.ts";
+import {
+  brokerAddress,
+  Connection,
+  deadQueue,
+  type Delivery,
+  type Message,
+  type Queue,
+  queueOf,
+} from "../../shared/connection.ts";
+import { Output } from "../../shared/script.ts";
 import { testBrokerUrl } from "../test_broker.ts";
 
 /** Longest wait for anything, in milliseconds. */
@@ -21,7 +27,7 @@ export class TestBroker implements AsyncDisposable {
 
   /** A new quorum queue's parameters; scripts declare it. */
   queue(): Queue {
-    const queue = sharedQueue(`test-${crypto.randomUUID()}`, "quorum");
+    const queue = queueOf(`test-${crypto.randomUUID()}`, "shared");
     this.#names.push(queue.queue, deadQueue(queue.queue).queue);
     return queue;
   }

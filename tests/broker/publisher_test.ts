@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { FailedError } from "../../shared/errors.ts";
-import { MAX_UNCONFIRMED, type Outcome, Publisher } from "../../shared/publisher.ts";
-import { sharedQueue } from "../../shared/topology.ts";
+import { MAX_UNCONFIRMED, Publisher, queueOf } from "../../shared/connection.ts";
+import type { Outcome } from "../../shared/connection/publisher.ts";
+import { FailedError } from "../../shared/script.ts";
 import { BrokerProxy } from "../proxy.ts";
 import { connect, firstArrivals, TestBroker, textMessage, until, within } from "./harness.ts";
 
@@ -178,7 +178,7 @@ Deno.test("a queue with other arguments is refused with what to type", OPTIONS, 
   const quorum = broker.queue();
   using _publisher = await Publisher.open(broker.connection, [quorum]);
   await assert.rejects(
-    Publisher.open(broker.connection, [sharedQueue(quorum.queue, "classic")]),
+    Publisher.open(broker.connection, [queueOf(quorum.queue, "shared", "classic")]),
     (error: unknown) => {
       assert.ok(error instanceof FailedError);
       assert.match(error.message, new RegExp(`^Queue ${quorum.queue} exists with other arguments`));

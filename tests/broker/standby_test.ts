@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { Output } from "../../shared/output.ts";
-import { Standby } from "../../shared/standby.ts";
+import { Standby } from "../../shared/connection.ts";
+import { Output } from "../../shared/script.ts";
 import { BrokerProxy } from "../proxy.ts";
 import { connect, TestBroker, until, within } from "./harness.ts";
 

@@ -1,31 +1,31 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { seededRandom } from "../../data/seeded_random.ts";
-import { ruleFor } from "../../shared/alerts.ts";
-import { ChannelMonitor } from "../../shared/channel_monitor.ts";
-import type { Connection, Delivery } from "../../shared/connection.ts";
-import { FailedError } from "../../shared/errors.ts";
+import { smokerRule } from "../../consumers/smoker_monitor.ts";
 import {
+  type BatchHandler,
+  type BatchResult,
+  type Connection,
   consumeWithState,
-  type Keeper,
-  type Outcome,
-  type StatefulOptions,
-} from "../../shared/stateful_consumer.ts";
-import {
   deadQueue,
+  type Delivery,
   type Queue,
+  queueOf,
   type QueueType,
-  readingQueue,
-  sharedQueue,
   stateQueue,
-} from "../../shared/topology.ts";
+} from "../../shared/connection.ts";
+import type { StatefulOptions } from "../../shared/connection/stateful_consumer.ts";
+import { KeyJudge } from "../../shared/monitor/judge.ts";
+import { QueueMonitor } from "../../shared/monitor/queue_monitor.ts";
+import { FailedError } from "../../shared/script.ts";
+import { SMOKER } from "../../shared/streams.ts";
 import { jsonDelivery, jsonIn, textIn } from "../deliveries.ts";
 import { BrokerProxy } from "../proxy.ts";
 import { connect, PATIENCE_MS, TestBroker, within } from "./harness.ts";
 
 const OPTIONS = { sanitizeOps: true, sanitizeResources: true };
 
-/** What the counting keeper saves: deliveries are numbered from 1, and each must be counted once, in order. */
+/** What the counting handler saves: deliveries are numbered from 1, and each must be counted once, in order. */
 interface Count {
   readonly last: number;
   readonly count: number;
@@ -38,7 +38,7 @@ const NOTHING: Count = { last: 0, count: 0, sum: 0 };
 const countTo = (n: number): Count => ({ last: n, count: n, sum: n * (n + 1) / 2 });
 
 /** A queue with its state, the queue that outcomes go to and all their dead letters; gone afterwards. */
-class Scene implements AsyncDisposable {
+class HelpdeskDemo implements AsyncDisposable {
   readonly queue: Queue;
   readonly state: Queue;
   readonly out: Queue;
@@ -48,13 +48,13 @@ class Scene implements AsyncDisposable {
   private constructor(broker: TestBroker, type: QueueType) {
     this.#broker = broker;
     this.connection = broker.connection;
-    this.queue = readingQueue(broker.queue().queue, type);
+    this.queue = queueOf(broker.queue().queue, "ordered", type);
     this.state = stateQueue(this.queue.queue);
-    this.out = sharedQueue(broker.queue().queue, "quorum");
+    this.out = queueOf(broker.queue().queue, "shared");
   }
 
-  static async open(type: QueueType = "quorum"): Promise<Scene> {
-    const scene = new Scene(await TestBroker.open(), type);
+  static async open(type: QueueType = "quorum"): Promise<HelpdeskDemo> {
+    const scene = new HelpdeskDemo(await TestBroker.open(), type);
     const channel = await scene.connection.channel("publish", async (channel) => {
       for (const queue of [scene.queue, scene.state, scene.out]) await channel.queueDeclare(queue);
     });
@@ -118,11 +118,11 @@ class Counter {
   readonly ended: Promise<void>;
   readonly ready: Promise<number>;
   readonly #stop = new AbortController();
-  readonly #scene: Scene;
+  readonly #scene: HelpdeskDemo;
   readonly #hooks: Hooks;
 
   constructor(
-    scene: Scene,
+    scene: HelpdeskDemo,
     { connection = scene.connection, hooks = {}, ...options }:
       & { connection?: Connection; hooks?: Hooks }
       & Partial<StatefulOptions> = {},
@@ -136,7 +136,7 @@ class Counter {
       stateQueue: scene.state,
       publishesTo: [scene.out],
       prefetch: 1000,
-      exclusive: false,
+      exclusive: undefined,
       signal: this.#stop.signal,
       restore: (saved) => this.#restore(saved),
       isFirst: (delivery) => numberOf(delivery) === 1,
@@ -161,14 +161,14 @@ class Counter {
     await eventually(what, () => Promise.resolve(condition()));
   }
 
-  #restore(saved: unknown): Keeper {
+  #restore(saved: unknown): BatchHandler {
     this.restored.push(saved);
     let state = (saved ?? NOTHING) as Count;
     return {
       handle: (batch) => {
         this.#hooks.onBatch?.(batch);
         const published: number[] = [];
-        const dead: Outcome["dead"][number][] = [];
+        const dead: BatchResult["dead"][number][] = [];
         let repeated = false;
         for (const delivery of batch) {
           const number = numberOf(delivery);
@@ -209,6 +209,22 @@ function numberOf(delivery: Delivery): number {
   return Number(textIn(delivery));
 }
 
+/** A monitor of the smoker's first queue. */
+function smokerMonitor(listener: ConstructorParameters<typeof QueueMonitor>[1]): QueueMonitor {
+  const { name: stream, panel, alerts: words } = SMOKER;
+  return new QueueMonitor({
+    measured: (delivery) => panel.measured(SMOKER.decode(delivery, "smoker")),
+    key: "smoker",
+    judgeOf: (key, state) =>
+      new KeyJudge(
+        { stream, key, quantities: panel.quantities, words },
+        [smokerRule(key)],
+        state,
+      ),
+    alertMessage: ({ id }) => assert.fail(`an alert ${id}`),
+  }, listener);
+}
+
 /** Whole numbers, both ends included. */
 function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
@@ -228,7 +244,7 @@ async function eventually(
 }
 
 Deno.test("a state goes from one consumer to the next, delivery by delivery", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const first = new Counter(scene);
   await scene.publish(range(1, 700));
   await first.until("700 numbers", () => first.counted === 700);
@@ -247,7 +263,7 @@ Deno.test("a state goes from one consumer to the next, delivery by delivery", OP
 });
 
 Deno.test("however many batches, the state queue holds one message", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const consumer = new Counter(scene, { prefetch: 1 });
   await scene.publish(range(1, 25));
   await consumer.until("25 numbers", () => consumer.counted === 25);
@@ -257,7 +273,7 @@ Deno.test("however many batches, the state queue holds one message", OPTIONS, as
 });
 
 Deno.test("a batch whose state can't be saved is not acknowledged", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const consumer = new Counter(scene);
   await scene.publish([1]);
   await consumer.until("a saved batch", () => consumer.saves === 1);
@@ -275,7 +291,7 @@ Deno.test("a batch whose state can't be saved is not acknowledged", OPTIONS, asy
 });
 
 Deno.test("a batch whose outcome can't be published is not saved", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const consumer = new Counter(scene);
   await consumer.ready;
   await scene.connection.deleteQueue(scene.out.queue);
@@ -289,7 +305,7 @@ Deno.test("a batch whose outcome can't be published is not saved", OPTIONS, asyn
 });
 
 Deno.test("dead letters are there before their deliveries are acknowledged", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const dead = deadQueue(scene.queue.queue).queue;
   const consumer = new Counter(scene);
   await consumer.ready;
@@ -307,7 +323,7 @@ Deno.test("dead letters are there before their deliveries are acknowledged", OPT
 });
 
 Deno.test("a batch of nothing but dead letters leaves the state alone", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const consumer = new Counter(scene);
   await scene.put(scene.queue.queue, [Buffer.from("x"), Buffer.from("y")]);
   await consumer.until("a batch", () => consumer.saves === 1);
@@ -321,7 +337,8 @@ Deno.test(
   OPTIONS,
   async () => {
     const time = "2021-05-22T12:34:10";
-    const good = { run: "r", row: 4, priorRuns: [], window: [[0, 1]], episode: null };
+    const runs = { run: "r", row: 4, priorRuns: [] };
+    const good = { ...runs, window: [[0, 1]], episode: null };
     const broken: unknown[] = [
       null,
       5,
@@ -334,24 +351,28 @@ Deno.test(
       { ...good, window: [[0, null]] },
       { ...good, priorRuns: null },
       { ...good, episode: {} },
+      { ...runs, windows: {} },
+      { ...runs, windows: {}, episodes: null },
+      { ...runs, windows: { fahrenheit: [[0, null]] }, episodes: {} },
+      { ...runs, windows: {}, episodes: { drop: {} } },
     ];
     for (const state of broken) {
       const judged: string[] = [];
-      const monitor = new ChannelMonitor(ruleFor("smoker"), "alert_queue", {
-        onJudged: ({ verdict }) => judged.push(verdict.verdict),
+      const monitor = smokerMonitor({
+        onJudged: ({ judgement }) => judged.push(judgement.verdict),
         onDead: (_, reason) => assert.fail(reason),
         onUnreadable: () => judged.push("unreadable"),
-        onTold: () => judged.push("told"),
+        onReported: () => judged.push("reported"),
       });
       const reading = { time, channel: "smoker", fahrenheit: 100 };
       const delivery = jsonDelivery(reading, { messageId: "r/2/smoker" });
-      const outcome = monitor.restore(state).handle([delivery]);
-      outcome.onPublished();
-      assert.deepEqual(judged, ["unreadable", "judged", "told"], JSON.stringify(state));
-      assert.equal((outcome.state as { row: number }).row, 2);
+      const result = monitor.restore(state).handle([delivery]);
+      result.onPublished();
+      assert.deepEqual(judged, ["unreadable", "judged", "reported"], JSON.stringify(state));
+      assert.equal((result.state as { row: number }).row, 2);
     }
 
-    await using scene = await Scene.open();
+    await using scene = await HelpdeskDemo.open();
     // What isn't JSON is handed on as text.
     const states: [Buffer, unknown][] = [
       [Buffer.from("\xff{", "latin1"), "\ufffd{"],
@@ -365,9 +386,9 @@ Deno.test(
       const consumer = new Counter(scene, {
         restore(state) {
           restored.push(state);
-          const keeper = { state: { index }, repeated: false, publish: [], dead: [] };
+          const result = { state: { index }, repeated: false, publish: [], dead: [] };
           return {
-            handle: () => ({ ...keeper, onPublished: () => {}, onSaved: saved.resolve }),
+            handle: () => ({ ...result, onPublished: () => {}, onSaved: saved.resolve }),
           };
         },
       });
@@ -381,7 +402,7 @@ Deno.test(
 );
 
 Deno.test("what comes again while the state is there is a duplicate", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const consumer = new Counter(scene);
   await scene.publish(range(1, 10));
   await consumer.until("10 numbers", () => consumer.counted === 10);
@@ -396,7 +417,7 @@ Deno.test("what comes again while the state is there is a duplicate", OPTIONS, a
 });
 
 Deno.test("what comes again after a purge of the state is handled anew", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const consumer = new Counter(scene);
   await scene.publish(range(1, 10));
   await consumer.until("10 numbers", () => consumer.counted === 10);
@@ -414,7 +435,7 @@ Deno.test(
   "stopped while it looks for the state, it takes nothing for purged",
   OPTIONS,
   async () => {
-    await using scene = await Scene.open();
+    await using scene = await HelpdeskDemo.open();
     const first = new Counter(scene);
     await scene.publish(range(1, 10));
     await first.until("10 numbers", () => first.counted === 10);
@@ -443,7 +464,7 @@ Deno.test(
 );
 
 Deno.test("a state that a dead consumer still holds is waited for", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   await scene.put(scene.state.queue, [Buffer.from(JSON.stringify(countTo(10)))]);
   const holder = await scene.connection.channel("consume", async (channel) => {
     assert.ok(await channel.basicGet(scene.state.queue));
@@ -465,7 +486,7 @@ Deno.test(
   "stopping finishes the batch, and the next consumer gets what follows",
   OPTIONS,
   async () => {
-    await using scene = await Scene.open();
+    await using scene = await HelpdeskDemo.open();
     await scene.publish(range(1, 2000));
     const standby: Counter[] = [];
     let next = 0;
@@ -500,7 +521,7 @@ Deno.test(
   OPTIONS,
   async () => {
     const total = 400;
-    await using scene = await Scene.open();
+    await using scene = await HelpdeskDemo.open();
     const random = seededRandom(2021);
     const timers = new Set<ReturnType<typeof setTimeout>>();
     let cuts = 0;
@@ -560,10 +581,10 @@ Deno.test(
 );
 
 Deno.test("a classic queue takes one consumer, the second is told", OPTIONS, async () => {
-  await using scene = await Scene.open("classic");
-  const first = new Counter(scene, { exclusive: true });
+  await using scene = await HelpdeskDemo.open("classic");
+  const first = new Counter(scene, { exclusive: "refuse" });
   await first.ready;
-  const second = new Counter(scene, { exclusive: true });
+  const second = new Counter(scene, { exclusive: "refuse" });
   await assert.rejects(within(second.ended, "the end"), (error: unknown) => {
     assert.ok(error instanceof FailedError);
     assert.match(error.message, new RegExp(`^${scene.queue.queue} has a monitor already`));
@@ -577,7 +598,7 @@ Deno.test("a classic queue takes one consumer, the second is told", OPTIONS, asy
 });
 
 Deno.test("`onReady` tells how many consumers were there before", OPTIONS, async () => {
-  await using scene = await Scene.open();
+  await using scene = await HelpdeskDemo.open();
   const first = new Counter(scene);
   assert.equal(await within(first.ready, "the first"), 0);
   const second = new Counter(scene);

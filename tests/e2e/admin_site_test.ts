@@ -1,6 +1,6 @@
 /** The admin site: who is sent user and password. */
 import assert from "node:assert/strict";
-import { adminSite } from "../../shared/admin_site.ts";
+import { adminSite } from "../../shared/connection.ts";
 import { BrokerProxy } from "../proxy.ts";
 import { testBroker, testBrokerUrl } from "../test_broker.ts";
 import { admin, e2e, eventsOf, Vhost } from "./harness.ts";

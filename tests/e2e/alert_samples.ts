@@ -1,12 +1,25 @@
 /** Alerts for tests, as the monitor publishes them. */
-import type { Alert } from "../../shared/alerts.ts";
-import type { Connection } from "../../shared/connection.ts";
-import { Publisher } from "../../shared/publisher.ts";
-import { ALERT_QUEUES } from "../../shared/queue_names.ts";
-import { alertQueue } from "../../shared/topology.ts";
+import { type Connection, Publisher, queueOf } from "../../shared/connection.ts";
+import { ALERTS } from "../../shared/streams.ts";
+
+/** The body of an alert of the smoker. */
+export interface SmokerAlert {
+  readonly id: string;
+  readonly channel: string;
+  readonly rule: "drop" | "stall";
+  readonly state: "open" | "resolved";
+  readonly opened: string;
+  readonly at: string;
+  readonly fahrenheit: number;
+  readonly change: number;
+  readonly min: number;
+  readonly max: number;
+  readonly readings: number;
+  readonly reason?: "new run";
+}
 
 /** An alert of the smoker, number `row` of run r. */
-export function alertOf(row: number, changes: Partial<Alert> = {}): Alert {
+export function alertOf(row: number, changes: Partial<SmokerAlert> = {}): SmokerAlert {
   const at = "2021-05-22T12:34:10";
   return {
     id: `r/smoker/drop/${row}`,
@@ -30,11 +43,12 @@ export async function publishAlerts(
   alerts: unknown[],
   publishedAt = Date.now(),
 ): Promise<void> {
-  using publisher = await Publisher.open(connection, [alertQueue(ALERT_QUEUES.alerts)]);
+  const { name: queue, kind } = ALERTS.queues.alerts;
+  using publisher = await Publisher.open(connection, [queueOf(queue, kind)]);
   await Promise.all(alerts.map((alert) => {
-    const { id, state } = alert as Alert;
+    const { id, state } = alert as SmokerAlert;
     return publisher.publish({
-      queue: ALERT_QUEUES.alerts,
+      queue,
       body: Buffer.from(JSON.stringify(alert)),
       properties: {
         contentType: "application/json",

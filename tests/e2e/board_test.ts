@@ -1,13 +1,23 @@
 import assert from "node:assert/strict";
-import { unlessAborted } from "../../shared/abort.ts";
-import { alertText } from "../../shared/alert_text.ts";
-import type { Alert } from "../../shared/alerts.ts";
-import { brokerAddress } from "../../shared/broker_url.ts";
-import { Connection } from "../../shared/connection.ts";
-import { type Event, Output } from "../../shared/output.ts";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
-import { WATCH_EXCHANGE } from "../../shared/topology.ts";
-import { Browser, installedChromium } from "./browser.ts";
+import { brokerAddress, Connection } from "../../shared/connection.ts";
+import { Output, unlessAborted } from "../../shared/script.ts";
+import { SMOKER, spanText } from "../../shared/streams.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
+import {
+  accessible,
+  browserTest,
+  CUT_TEXTS,
+  FAINT_TEXTS,
+  lanes,
+  one,
+  panel,
+  shot,
+  shows,
+  startBoard,
+  text,
+  WATCH_EXCHANGE,
+  watched,
+} from "./board_page.ts";
 import { admin, e2e, eventsOf, eventually, summaryOf, Vhost } from "./harness.ts";
 import { OwnCluster } from "../own_cluster.ts";
 
@@ -17,56 +27,8 @@ const COOK = "data/smoker-temps.csv";
 const LOAD_S = () => Number(Deno.env.get("BOARD_LOAD_S") ?? 10);
 const LOAD_PER_SECOND = 1000;
 const LOAD_WORKERS = 20;
-
-/** Registers a test that needs a browser; where there is none its name says so. */
-function browserTest(name: string, fn: (browser: Browser) => Promise<void>): void {
-  const { state } = Deno.permissions.querySync({ name: "run" });
-  const program = state === "granted" ? installedChromium() : undefined;
-  if (program === undefined) {
-    const why = state === "granted"
-      ? "SKIPPED: no Chromium here, apt-get install chromium"
-      : "skipped: needs --allow-run, use deno task test";
-    Deno.test({ name: `${name} (${why})`, ignore: true, fn() {} });
-    return;
-  }
-  e2e(name, async () => {
-    await using browser = await Browser.start(program);
-    await fn(browser);
-  });
-}
-
-/** Starts a board on any free port; its address. */
-async function startBoard(vhost: Vhost): Promise<string> {
-  const board = await vhost.start("board", ["--port", "0"]).ready();
-  return String(eventsOf(board, "ready")[0]?.url);
-}
-
-/** What a browser asked for and complained of, from now on. */
-function watched(browser: Browser) {
-  const requests: string[] = [];
-  const complaints: string[] = [];
-  browser.listen((method, params) => {
-    if (method === "Network.requestWillBeSent") requests.push(params.request.url);
-    if (method === "Log.entryAdded") complaints.push(params.entry.text);
-    if (method === "Runtime.exceptionThrown") complaints.push(params.exceptionDetails.text);
-  });
-  return { requests, complaints };
-}
-
-const text = (selector: string) => `document.querySelector(${JSON.stringify(selector)}).innerText`;
-
-/** Whether a stream's panel shows a figure. */
-function shows(stream: string, name: string, value: string): string {
-  return `${text(`#${stream} .figures`)}.includes(${JSON.stringify(`${name}\n${value}\n`)})`;
-}
-
-/** The lanes of a stream: name, count, whether the worker is there. */
-function lanes(browser: Browser, stream: string) {
-  return browser.evaluate<[name: string, count: string, here: boolean][]>(
-    `[...document.querySelectorAll("#${stream} .lane")].map((lane) => [
-      lane.children[0].textContent, lane.children[2].textContent, !lane.classList.contains("gone")])`,
-  );
-}
+/** Pauses that a timer of 10 ms may have on a machine with time for it, in milliseconds. */
+const HELD_UP_MS = 30;
 
 async function handledBy(worker: TaskProcess): Promise<number> {
   await worker.stop();
@@ -103,14 +65,16 @@ browserTest(
     await browser.until(shows("helpdesk", "waiting now", "0"));
 
     // As text, and nothing of it was run.
-    await browser.until(`${text("#helpdesk .items")}.includes(${JSON.stringify(hostile)})`);
+    await browser.until(
+      `${text(panel("helpdesk", ".items"))}.includes(${JSON.stringify(hostile)})`,
+    );
     assert.equal(
       await browser.evaluate("document.querySelectorAll('img, script:not([src])').length"),
       0,
     );
     assert.match(await browser.evaluate("document.title"), /Board/);
-    const categories = await browser.evaluate<string>(text("#helpdesk .categories"));
-    const counts = [...categories.matchAll(/^([A-E]) .*?\t(\d+)$/gm)].map(([, letter, count]) =>
+    const groups = await browser.evaluate<string>(text(panel("helpdesk", ".groups")));
+    const counts = [...groups.matchAll(/^([A-E]) .*\n(\d+)$/gm)].map(([, letter, count]) =>
       `${letter}${count}`
     );
     assert.deepEqual(counts, ["A12", "B12", "C13", "D12", "E11"]);
@@ -120,7 +84,9 @@ browserTest(
     await ann.end();
     const bobHandled = await handledBy(bob);
     const gone = (name: string) =>
-      `[...document.querySelectorAll("#helpdesk .gone")].some((lane) => lane.innerText.startsWith("${name}"))`;
+      `[...document.querySelectorAll('${
+        panel("helpdesk", ".gone")
+      }')].some((lane) => lane.innerText.startsWith("${name}"))`;
     await browser.until(gone("bob"), 2000);
     await browser.until(gone("ann"));
     const shown = await lanes(browser, "helpdesk");
@@ -137,7 +103,10 @@ browserTest(
     const worker = vhost.start("tasks:work", ["--dot", "0", "--name", "dora"]);
     await vhost.run("tasks:new", ["<b>bold</b> task.", "--repeat", "7"]);
     await browser.until(shows("tasks", "handled", "7"));
-    assert.match(await browser.evaluate(text("#tasks .items")), /<b>bold<\/b> task\.\tdora/);
+    assert.match(
+      await browser.evaluate(text(panel("tasks", ".items"))),
+      /<b>bold<\/b> task\.\n\tdora/,
+    );
     await worker.stop();
     // A queue's row: ready, consumers, dead letters.
     await browser.until(`/task_queue\\t0\\t0\\t0/.test(${text("#queues")})`);
@@ -145,9 +114,9 @@ browserTest(
     // A tab that is opened late sees the same.
     await browser.open("about:blank");
     await browser.open(url);
-    await browser.until(`document.querySelector("#helpdesk .lane") !== null`);
+    await browser.until(`document.querySelector('${panel("helpdesk", ".lanes .lane")}') !== null`);
     assert.equal((await lanes(browser, "helpdesk")).length, 4);
-    assert.match(await browser.evaluate(text("#tasks .items")), /<b>bold<\/b>/);
+    assert.match(await browser.evaluate(text(panel("tasks", ".items"))), /<b>bold<\/b>/);
     assert.deepEqual(complaints, []);
     assert.deepEqual(
       requests.filter((to) => !to.startsWith(url) && to !== "about:blank"),
@@ -166,14 +135,17 @@ browserTest("a cook appears with its alerts, and an open one on top", async (bro
   await vhost.run("smoker:produce", ["--file", COOK, "--interval", "0", "--run", "cook"]);
   const backtest = new TaskProcess("smoker:monitor", ["--backtest", COOK, "--run", "cook"]);
   assert.equal((await backtest.ended).code, 0);
-  const alerts = eventsOf(backtest, "alert") as unknown as (Event & Alert)[];
-  const spans = { drop: 150_000, stall: 600_000 };
-  const last = new Map(alerts.map((alert) => [alert.id, alert]));
-  const texts = [...last.values()].map((alert) =>
-    alertText(alert, spans[alert.rule], { lasted: true })
+  const { alerts: words } = SMOKER;
+  const alerts = eventsOf(backtest, "alert").map((event) => words.body.parse(event));
+  const spans: Record<string, number> = { drop: 150_000, stall: 600_000 };
+  const texts = alerts.filter(({ state }) => state === "open").map((alert) =>
+    `${words.keyName(alert.key)} ${words.happened(alert)} in ${spanText(spans[alert.rule] ?? 0)}`
   );
   assert.ok(texts.length > 5);
-  const items = `[...document.querySelectorAll("#episodes li")].map((item) => item.textContent)`;
+  await browser.evaluate(`document.querySelector('${panel("smoker", ".episodes")}').open = true`);
+  const items = `[...document.querySelectorAll('${
+    panel("smoker", ".episodes .what")
+  }')].map((item) => item.textContent)`;
   const wanted = JSON.stringify(texts.toSorted());
   await browser.until(`JSON.stringify(${items}.toSorted()) === ${JSON.stringify(wanted)}`);
 
@@ -187,19 +159,22 @@ browserTest("a cook appears with its alerts, and an open one on top", async (bro
     const value = `${Number(fahrenheit).toFixed(1)} °F ${sign}${
       Math.abs(Number(change)).toFixed(1)
     } in`;
-    await browser.until(`${text("#temperatures")}.includes(${JSON.stringify(value)})`);
-    assert.ok((await browser.evaluate<string>(text("#temperatures"))).includes(String(name)));
+    const figures = text(panel("smoker", ".figures"));
+    await browser.until(`${figures}.includes(${JSON.stringify(value)})`);
+    assert.ok((await browser.evaluate<string>(figures)).includes(String(name)));
   }
-  const label = `document.querySelector("#chart").ariaLabel`;
-  assert.match(await browser.evaluate(label), /^Temperatures from \d\d:\d\d to \d\d:\d\d: Smoker/);
-  assert.equal(await browser.evaluate(`document.querySelectorAll("#chart canvas").length`), 1);
+  const label = `document.querySelector(".chart").ariaLabel`;
+  const said = /^Smart smoker, fahrenheit, \d\d:\d\d to \d\d:\d\d: Smoker [^]*; 6 alerts$/;
+  assert.match(await browser.evaluate(label), said);
+  assert.equal(await browser.evaluate(`document.querySelectorAll(".chart canvas").length`), 1);
   assert.equal(await browser.evaluate(`document.querySelector("#alerts").hidden`), true);
 
   // An alert that stays open is on top, also in a tab that is opened later.
   const input = "time,smoker,food-a,food-b\n" +
     [220, 220, 220, 220, 200].map((value, row) => `2021-05-22T12:0${row}:00,${value},,`).join("\n");
   await vhost.run("smoker:produce", ["--file", "-", "--interval", "0", "--run", "next"], { input });
-  await browser.until(`${text("#alerts")} === "Smoker dropped 20 °F in 2.5 min, now 200 °F"`);
+  const dropped = "Smoker dropped 20 °F in 2.5 min, since 12:04 · Smart smoker";
+  await browser.until(`${text("#alerts")} === ${JSON.stringify(dropped)}`);
   await browser.open("about:blank");
   await browser.open(url);
   await browser.until(`${text("#alerts")}.startsWith("Smoker dropped 20")`);
@@ -219,24 +194,25 @@ browserTest(
       await browser.resize(width, 800, { mobile: width < 400 });
       await browser.open(url);
       await browser.until(
-        `document.querySelector("#chart canvas") && document.querySelector("#helpdesk .lane")`,
+        `document.querySelector(".chart canvas") && document.querySelector('${
+          panel("helpdesk", ".lanes .lane")
+        }')`,
       );
       const page = await browser.evaluate<number>("document.documentElement.scrollWidth");
       assert.ok(page <= width, `${page} px of page at ${width}`);
+      assert.deepEqual(await browser.evaluate(CUT_TEXTS), [], `cut at ${width}`);
     }
     for (const scheme of ["light", "dark"] as const) {
       await browser.prefer(scheme);
-      const faint = await browser.evaluate<string[]>(`(${faintTexts})()`);
+      const faint = await browser.evaluate<string[]>(FAINT_TEXTS);
       assert.deepEqual(faint, [], scheme);
     }
-    const { nodes } = await browser.call("Accessibility.getFullAXTree");
-    const roles = ["image", "img", "radio", "region", "link", "heading", "group"];
-    const named = nodes.filter(({ ignored, role }: { ignored: boolean; role: { value: string } }) =>
-      !ignored && roles.includes(role.value)
-    );
+    const roles = ["image", "img", "radio", "region", "link", "heading", "group", "button"];
+    const named = (await accessible(browser)).filter(([role]) => roles.includes(role));
     assert.ok(named.length > 12, `${named.length} things with a role`);
-    for (const { role, name } of named) assert.ok(name?.value, `a ${role.value} without a name`);
+    for (const [role, name] of named) assert.notEqual(name, "", `a ${role} without a name`);
 
+    await browser.until(`${text("#queues")}.includes("help_queue")`);
     await browser.evaluate("document.activeElement.blur()");
     const focus =
       `document.activeElement.id || document.activeElement.className || document.activeElement.name`;
@@ -246,43 +222,21 @@ browserTest(
       stops.push(await browser.evaluate(focus));
       if (stops.at(-1) === "chart") {
         await browser.press("ArrowLeft", 37);
-        await browser.until(`/^\\d\\d:\\d\\d:\\d\\d Smoker [\\d.]+ °F/.test(${text("#reading")})`);
+        await browser.until(`/^\\d\\d:\\d\\d:\\d\\d Smoker [\\d.]+ °F/.test(${text(".reading")})`);
       }
       if (stops.at(-1) === "span") {
         await browser.press("ArrowRight", 39);
         await browser.until(
-          `document.querySelector("#helpdesk canvas").ariaLabel.includes("in the last 30 minutes")`,
+          `document.querySelector('${
+            panel("helpdesk", "canvas")
+          }').ariaLabel.includes("in the last 30 minutes")`,
         );
       }
     }
-    assert.deepEqual(stops.slice(0, 5), ["skip", "chart", "span", "list", "list"]);
+    assert.deepEqual(stops.slice(0, 5), ["skip", "span", "list worked", "chart", "queues-list"]);
     await worker.stop();
   },
 );
-
-/** Runs in the page: visible texts with less than WCAG's 4.5 to 1 of contrast to what is behind them. */
-const faintTexts = `() => {
-  const channel = (value) => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-  const light = (colour) => {
-    const [r, g, b] = colour.match(/[\\d.]+/g).map((value) => channel(value / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (element) => {
-    for (let each = element; each; each = each.parentElement) {
-      const { backgroundColor } = getComputedStyle(each);
-      if (!/, 0\\)$|transparent/.test(backgroundColor)) return backgroundColor;
-    }
-    return "rgb(255, 255, 255)";
-  };
-  const faint = [];
-  for (const element of document.querySelectorAll("body *")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!own || !element.checkVisibility()) continue;
-    const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(element.textContent);
-  }
-  return faint;
-}`;
 
 browserTest(
   "a thousand announcements a second don't freeze the page or fill its memory",
@@ -297,7 +251,9 @@ browserTest(
     let last = performance.now();
     const frame = () => { const now = performance.now(); longest = Math.max(longest, now - last); last = now; requestAnimationFrame(frame); };
     requestAnimationFrame(frame);
-    new MutationObserver(() => draws++).observe(document.querySelector("#helpdesk .figures"), { childList: true });
+    new MutationObserver(() => draws++).observe(document.querySelector('${
+      panel("helpdesk", ".figures")
+    }'), { childList: true });
   })()`);
     await using connection = await Connection.open(brokerAddress(vhost.url), "publish", {
       out: new Output({ script: "test", quiet: true, onClosed: () => {} }),
@@ -307,25 +263,25 @@ browserTest(
     const channel = await connection.channel("publish", async () => {});
     const totals = new Array(LOAD_WORKERS).fill(0);
     let sent = 0;
+    let lag = 0;
     const announce = () => {
       const worker = sent++ % LOAD_WORKERS;
+      const about = { name: `w${worker}`, instance: `i${worker}`, at: Date.now() };
       const body = {
-        name: `Requester${sent}`,
-        instance: `i${worker}`,
+        ...about,
         worker: `w${worker}`,
         id: `r/${sent}`,
-        category: "ABCDE"[sent % 5],
+        text: `Requester${sent}`,
+        group: "ABCDE"[sent % 5],
         redelivered: false,
         waitMs: sent % 1000,
-        at: Date.now(),
-        totals: { handled: ++totals[worker], duplicates: 0, dead: 0 },
+        totals: { handled: ++totals[worker], duplicates: 0, dead: 0, groups: {} },
       };
       channel.announce(WATCH_EXCHANGE, "helpdesk.handled", body);
-      const minutes = Math.floor(sent / 60);
-      const time = new Date(Date.UTC(2021, 0, 1, 0, minutes, sent % 60)).toISOString().slice(0, 19);
-      const item = { time, readings: [{ time, channel: "smoker", fahrenheit: 200 + sent % 50 }] };
-      const row = { ...body, run: "load", row: sent, item };
-      channel.announce(WATCH_EXCHANGE, "smoker.reading", row);
+      const time = Date.UTC(2021, 0, 1) + sent * 1000;
+      const readings = [["smoker", time, 200 + sent % 50]];
+      const row = { ...about, run: "load", row: sent, readings, totals: { confirmed: sent } };
+      channel.announce(WATCH_EXCHANGE, "smoker.published", row);
     };
     const heap = async () => {
       await browser.call("HeapProfiler.collectGarbage");
@@ -338,7 +294,9 @@ browserTest(
     while (seconds() < load) {
       while (sent < seconds() * LOAD_PER_SECOND) announce();
       if (early === undefined && seconds() > load / 2) early = await heap();
+      const paused = performance.now();
       await new Promise((resolve) => setTimeout(resolve, 10));
+      lag = Math.max(lag, performance.now() - paused - 10);
     }
     const took = seconds();
     const shown = shows("helpdesk", "handled", sent.toLocaleString("en"));
@@ -348,17 +306,22 @@ browserTest(
       "({ draws, longest })",
     );
     const figures =
-      `${sent} in ${took.toFixed(1)} s, ${draws} draws, longest frame ${longest.toFixed(0)} ms, ` +
-      `heap ${early?.toFixed(1)} to ${late.toFixed(1)} MB`;
+      `${sent} in ${took.toFixed(1)} s, ${draws} draws, longest frame ${longest.toFixed(0)} ms ` +
+      `(longest pause here ${lag.toFixed(0)} ms), heap ${early?.toFixed(1)} to ${
+        late.toFixed(1)
+      } MB`;
     console.log(figures);
     assert.ok(draws > took, `it goes on drawing: ${figures}`);
     assert.ok(draws / took <= 10, `at most ten draws a second: ${figures}`);
-    assert.ok(longest < 2000, `it stays awake: ${figures}`);
+    // A machine that holds up this process for long holds up the browser, too.
+    assert.ok(longest < (lag < HELD_UP_MS ? 100 : 2000), `it stays awake: ${figures}`);
     assert.ok(late - (early ?? 0) < 20, `bounded memory: ${figures}`);
     // Nothing was taken from anyone, and no more is kept than is shown.
     assert.equal(
-      await browser.evaluate(`document.querySelectorAll("#helpdesk .items tbody tr").length`),
-      8,
+      await browser.evaluate(
+        `document.querySelectorAll('${panel("helpdesk", ".items tbody tr")}').length`,
+      ),
+      6,
     );
   },
 );
@@ -381,8 +344,20 @@ browserTest("the broker killed and back: the page says so and catches up", async
     await broker.persisted("%2F_help_queue");
     await broker.kill();
     await browser.until(`${text("#status")}.startsWith("RabbitMQ is away since ")`);
+    assert.match(await browser.evaluate(text("#status")), / as last known, at \d\d:\d\d:\d\d\.$/);
+    // Longer than a worker may be silent: nobody is taken for gone, all is grey, and can be read.
+    await new Promise((resolve) => setTimeout(resolve, 7000));
+    assert.deepEqual((await lanes(browser, "helpdesk")).map(([name, , here]) => [name, here]), [
+      ["came in", true],
+      ["ann", true],
+    ]);
+    assert.match(await browser.evaluate(`getComputedStyle(${one("main")}).filter`), /grayscale/);
+    assert.deepEqual(await browser.evaluate(FAINT_TEXTS), []);
+    await shot(browser, "away");
     await broker.start();
     await browser.until(`${text("#status")} === "Live"`);
+    assert.equal(await browser.evaluate(`getComputedStyle(${one("main")}).filter`), "none");
+    assert.deepEqual((await lanes(browser, "helpdesk")).map(([, , here]) => here), [true, true]);
     const { code } = await start("helpdesk:produce", [
       "--interval",
       "0",
@@ -400,6 +375,9 @@ browserTest("the broker killed and back: the page says so and catches up", async
     await board.until((events) => eventsOf({ events }, "disconnected").length === 2);
     await board.stop();
     assert.equal((await board.ended).code, 0);
+    await browser.until(
+      `/^The board has ended .* as last known, at [\\d:]+\\.$/.test(${text("#status")})`,
+    );
     assert.equal(summaryOf(board).event, "summary");
     assert.ok(!JSON.stringify(board.events).includes(AMQP_URL), "no password in what it says");
   } finally {

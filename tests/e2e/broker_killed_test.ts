@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { brokerAddress } from "../../shared/broker_url.ts";
-import { Connection } from "../../shared/connection.ts";
-import { Output } from "../../shared/output.ts";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
+import { brokerAddress, Connection } from "../../shared/connection.ts";
+import { Output } from "../../shared/script.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 import { e2e, eventsOf, eventually, rowOf, summaryOf, ticketsCsv } from "./harness.ts";
 import { OwnCluster } from "../own_cluster.ts";
 

@@ -3,7 +3,7 @@
  * below .rabbitmq, which is removed afterwards. The broker on port 5672 isn't touched.
  */
 import assert from "node:assert/strict";
-import type { Event } from "../../shared/output.ts";
+import type { Event } from "../../shared/script.ts";
 import { e2e, eventually } from "./harness.ts";
 
 const PORT = 5691;

@@ -1,7 +1,7 @@
 /** A cluster of the broker task on ports of its own; no other broker is touched. */
 import assert from "node:assert/strict";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
-import { isLocal } from "../../shared/tools/broker_target.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
+import { isLocal } from "../../shared/tools/broker/target.ts";
 import { nodes, OwnCluster } from "../own_cluster.ts";
 import { testBroker } from "../test_broker.ts";
 import { admin, e2e, eventually } from "./harness.ts";

@@ -1,8 +1,14 @@
 import assert from "node:assert/strict";
-import type { Connection, Message } from "../../shared/connection.ts";
-import type { Event } from "../../shared/output.ts";
-import { Publisher } from "../../shared/publisher.ts";
-import { deadQueue, noticeQueue, sharedQueue, stateQueue } from "../../shared/topology.ts";
+import {
+  type Connection,
+  deadQueue,
+  type Message,
+  Publisher,
+  queueOf,
+  stateQueue,
+} from "../../shared/connection.ts";
+import type { Event } from "../../shared/script.ts";
+import { noticeQueue } from "../../shared/streams.ts";
 import { e2e, eventsOf, eventually, type RawMessage, takeRaw, Vhost } from "./harness.ts";
 
 const HELP_DEAD = "help_queue.dead";
@@ -147,7 +153,7 @@ e2e("--requeue puts back the very message, once --yes says so", async () => {
       letter("none", { "original-queue": "task_queue" }),
       { ...letter("notice", { "original-queue": email.queue }), queue: "alert_queue.dead" },
     ],
-    [sharedQueue("help_queue", "quorum"), deadQueue("alert_queue"), email, stateQueue("01-smoker")],
+    [queueOf("help_queue", "shared"), deadQueue("alert_queue"), email, stateQueue("01-smoker")],
   );
   const args = ["--requeue", "--reason", "unreadable"];
   const dry = await vhost.run("dead", args);
@@ -202,7 +208,7 @@ e2e(
       { length: 5000 },
       (_, i) => letter(`r/${i + 1}`, { reason: i % 2 === 0 ? "even" : "odd" }),
     );
-    await fill(connection, all, [sharedQueue("help_queue", "quorum")]);
+    await fill(connection, all, [queueOf("help_queue", "shared")]);
     const args = ["--requeue", "--queue", "help_queue", "--reason", "odd", "--yes"];
     const { code, stderr, summary } = await vhost.run("dead", args);
     assert.equal(code, 0, stderr);
@@ -217,7 +223,7 @@ e2e("killed while it puts letters back: none is lost", async () => {
   await using vhost = await Vhost.create();
   await using connection = await vhost.connect();
   const all = letters(3000);
-  await fill(connection, all, [sharedQueue("help_queue", "quorum")]);
+  await fill(connection, all, [queueOf("help_queue", "shared")]);
   const args = ["--requeue", "--queue", HELP_DEAD, "--yes"];
   const first = vhost.start("dead", args);
   await first.until((events) => events.some(({ event }) => event === "requeued"));

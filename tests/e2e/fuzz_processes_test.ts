@@ -1,21 +1,15 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../../data/seeded_random.ts";
+import { DATA_STREAMS } from "../../shared/streams.ts";
 import { mutate } from "../mutation.ts";
 import { e2e, eventsOf, rowOf, Vhost } from "./harness.ts";
 
 const FILES_EACH = 10;
 
-const STREAMS = [
-  { task: "helpdesk:produce", file: "data/help-desk-tickets.csv", queues: ["help_queue"] },
-  { task: "tasks:produce", file: "data/tasks.csv", queues: ["task_queue"] },
-  {
-    task: "smoker:produce",
-    file: "data/smoker-temps.csv",
-    queues: ["01-smoker", "02-food-A", "02-food-B"],
-  },
-];
-
-for (const [seed, { task, file, queues }] of STREAMS.entries()) {
+for (const [seed, { name, csv, queues, panel }] of DATA_STREAMS.entries()) {
+  if (!csv) continue;
+  const { file, columns } = csv;
+  const task = `${name}:produce`;
   e2e(
     `${FILES_EACH} mutated files through ${task}: what is confirmed is in its queues`,
     async () => {
@@ -43,21 +37,22 @@ for (const [seed, { task, file, queues }] of STREAMS.entries()) {
         assert.equal(code, rejected.length > 0 ? 2 : 0, stderr);
         assert.deepEqual([summary.confirmed, summary.failed], [published.length, 0]);
         assert.equal(summary.rejected, rejected.length);
-        // Rows of the smoker may have no temperature at all: such a row makes no message.
+        // Nothing may have been measured, as in a smoker's row without temperatures: that makes no message.
         const rows = new Set(published.map((event) => rowOf({ ...event, id: `r/${event.row}` })));
         const told = rows.size + rejected.length;
-        if (task === "smoker:produce") assert.ok(told <= Number(summary.rows));
+        if (panel.kind === "series") assert.ok(told <= Number(summary.rows));
         else assert.equal(told, summary.rows);
         confirmed += published.length;
         codes += code;
       }
       await using connection = await vhost.connect();
       const ready = await Promise.all(
-        queues.map(async (queue) => (await connection.inspect(queue))?.ready ?? 0),
+        Object.values(queues).map(async ({ name }) => (await connection.inspect(name))?.ready ?? 0),
       );
       assert.equal(ready.reduce((sum, count) => sum + count, 0), confirmed);
       assert.ok(
-        confirmed > 20 && (codes > 0 || task === "tasks:produce"),
+        // A line of a file without a header is right, whatever is in it.
+        confirmed > 20 && (codes > 0 || columns === undefined),
         `${confirmed} confirmed`,
       );
     },

@@ -3,12 +3,9 @@
  * its own at the tests' broker, so that nobody's queues are touched.
  */
 import assert from "node:assert/strict";
-import { adminSite } from "../../shared/admin_site.ts";
-import { brokerAddress } from "../../shared/broker_url.ts";
-import { Connection } from "../../shared/connection.ts";
-import type { Event } from "../../shared/output.ts";
-import { Output } from "../../shared/output.ts";
-import { TaskProcess, type TaskProcessOptions } from "../../shared/tools/task_process.ts";
+import { adminSite, brokerAddress, Connection } from "../../shared/connection.ts";
+import { type Event, Output } from "../../shared/script.ts";
+import { TaskProcess, type TaskProcessOptions } from "../../shared/tools/demo/task_process.ts";
 import { askAdminSite, testBroker, testBrokerEnv, testBrokerUrl } from "../test_broker.ts";
 
 /** What end-to-end tests need; `deno test --allow-net` skips them and names it. */
@@ -169,11 +166,13 @@ export async function takeAlerts(url: string): Promise<Map<string, string>> {
   return alerts;
 }
 
-/** The reading or alert events of each channel, in order, as their JSON. */
+/** The reading or alert events of each channel, in order, as their JSON; fails if one is of no channel. */
 export function byChannel(events: Event[], kind: "reading" | "alert"): Record<string, string[]> {
   const channels: Record<string, string[]> = { "smoker": [], "food-a": [], "food-b": [] };
   for (const event of events) {
-    if (event.event === kind) channels[String(event.channel)]?.push(JSON.stringify(event));
+    if (event.event !== kind) continue;
+    const of = channels[String(event.channel)] ?? assert.fail(`${JSON.stringify(event)}: of what?`);
+    of.push(JSON.stringify(event));
   }
   return channels;
 }

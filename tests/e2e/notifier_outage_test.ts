@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Event } from "../../shared/output.ts";
+import type { Event } from "../../shared/script.ts";
 import { BrokerProxy } from "../proxy.ts";
 import { testBrokerUrl } from "../test_broker.ts";
 import { alertOf, publishAlerts } from "./alert_samples.ts";

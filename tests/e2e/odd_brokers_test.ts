@@ -1,15 +1,15 @@
 /** Brokers that are configured otherwise: without a limit of frames, with quick heartbeats and without any. */
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
-import { brokerAddress } from "../../shared/broker_url.ts";
+import { brokerAddress } from "../../shared/connection/address.ts";
 import { Channel } from "../../shared/connection/channel.ts";
 import { Client } from "../../shared/connection/client.ts";
 import { until, within } from "../broker/harness.ts";
 import { OwnCluster } from "../own_cluster.ts";
 import { BrokerProxy } from "../proxy.ts";
 import { field, longText, RawConnection, table } from "../raw_amqp.ts";
-import type { Event } from "../../shared/output.ts";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
+import type { Event } from "../../shared/script/output.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 import { e2e, eventsOf, summaryOf, takeRaw } from "./harness.ts";
 
 const PORT = 5693;

@@ -1,7 +1,7 @@
 /** Messages made by hand, with every property and every type of header: none stops a script, none is lost. */
 import assert from "node:assert/strict";
-import { brokerAddress } from "../../shared/broker_url.ts";
-import type { Event } from "../../shared/output.ts";
+import { brokerAddress } from "../../shared/connection.ts";
+import type { Event } from "../../shared/script.ts";
 import { deep, field, longText, oddProperties, RawConnection, table } from "../raw_amqp.ts";
 import { alertOf } from "./alert_samples.ts";
 import { e2e, eventsOf, takeRaw, Vhost } from "./harness.ts";

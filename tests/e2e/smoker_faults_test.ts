@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { setTimeout as pause } from "node:timers/promises";
 import { seededRandom } from "../../data/seeded_random.ts";
-import { brokerAddress } from "../../shared/broker_url.ts";
-import { Connection } from "../../shared/connection.ts";
-import { type Event, Output } from "../../shared/output.ts";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
-import { READING_QUEUES } from "../../shared/queue_names.ts";
-import { readingQueue } from "../../shared/topology.ts";
+import { brokerAddress, Connection, queueOf } from "../../shared/connection.ts";
+import { type Event, Output } from "../../shared/script.ts";
+import { namesOf, SMOKER } from "../../shared/streams.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 import {
   alertMessages,
   assertSame,
@@ -21,6 +19,7 @@ import {
 } from "./harness.ts";
 import { OwnCluster } from "../own_cluster.ts";
 
+const QUEUES = namesOf(SMOKER);
 const COOK = "data/smoker-temps.csv";
 const READINGS = 3054;
 const KILLS = 10;
@@ -73,7 +72,7 @@ async function stop(monitor: TaskProcess): Promise<Event> {
 
 /** Fails unless nothing is left but one state for each channel. */
 async function assertEmpty(connection: Connection): Promise<void> {
-  for (const queue of Object.values(READING_QUEUES)) {
+  for (const queue of Object.values(QUEUES)) {
     await eventually(`${queue} to be empty`, async () => {
       const { ready, consumers } = await connection.inspect(queue) ?? {};
       return ready === 0 && consumers === 0;
@@ -169,7 +168,7 @@ for (const signal of ["KILL", "INT"] as const) {
       assert.equal((await producer.ended).code, 0);
 
       const { stderr } = await second.ended;
-      for (const queue of Object.values(READING_QUEUES)) {
+      for (const queue of Object.values(QUEUES)) {
         assert.match(stderr, new RegExp(`^${queue} has a monitor: standing by$`, "m"));
         assert.match(stderr, new RegExp(`^Took over ${queue}$`, "m"));
       }
@@ -336,7 +335,7 @@ e2e("ten thousand garbage bodies become dead letters, the alerts stay the same",
   {
     await using connection = await vhost.connect();
     const channel = await connection.channel("publish", async (channel) => {
-      await channel.queueDeclare(readingQueue("01-smoker", "quorum"));
+      await channel.queueDeclare(queueOf("01-smoker", "ordered"));
       await channel.confirmSelect();
     });
     for (let from = 0; from < GARBAGE; from += 200) {
@@ -395,7 +394,7 @@ e2e(
     const monitor = new TaskProcess("smoker:monitor", SMALL_BATCHES, { env });
     try {
       await monitor.ready();
-      const beside = Object.values(READING_QUEUES).flatMap((
+      const beside = Object.values(QUEUES).flatMap((
         it,
       ) => [it, `${it}.state`, `${it}.dead`]);
       await broker.persisted(...[...beside, "alert_queue"].map((queue) => `%2F_${queue}`));

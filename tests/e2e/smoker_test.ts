@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
 import { seededRandom } from "../../data/seeded_random.ts";
-import { type Channel, CHANNELS, ruleFor, type RuleOptions } from "../../shared/alerts.ts";
-import { ChannelJudge } from "../../shared/episodes.ts";
-import { formatLocalTime } from "../../shared/local_time.ts";
-import type { Event } from "../../shared/output.ts";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
-import { READING_QUEUES } from "../../shared/queue_names.ts";
-import { readingQueue } from "../../shared/topology.ts";
+import { smokerRule, type SmokerRuleOptions } from "../../consumers/smoker_monitor.ts";
+import { queueOf } from "../../shared/connection.ts";
+import type { JudgedReading } from "../../shared/monitor.ts";
+import { KeyJudge } from "../../shared/monitor/judge.ts";
+import { QueueMonitor } from "../../shared/monitor/queue_monitor.ts";
+import type { Event } from "../../shared/script.ts";
+import {
+  CHANNELS,
+  formatLocalTime,
+  namesOf,
+  SMOKER,
+  type SmokerChannel as Channel,
+} from "../../shared/streams.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 import {
   alertMessages,
   assertSame,
@@ -60,14 +67,14 @@ async function publish(
 ): Promise<void> {
   await using connection = await vhost.connect();
   const channel = await connection.channel("publish", async (channel) => {
-    for (const queue of Object.values(READING_QUEUES)) {
-      await channel.queueDeclare(readingQueue(queue, "quorum"));
+    for (const { name, kind } of Object.values(SMOKER.queues)) {
+      await channel.queueDeclare(queueOf(name, kind));
     }
     await channel.confirmSelect();
   });
   await Promise.all(messages.map(({ channel: name, body, messageId }) =>
     channel.publish({
-      queue: READING_QUEUES[name],
+      queue: SMOKER.queues[name].name,
       body: Buffer.from(body),
       properties: messageId === undefined ? {} : { messageId },
     })
@@ -139,7 +146,7 @@ e2e("a replay gives the events, the alerts and the summary of the backtest", asy
 /** Nothing is left but one saved state for each channel. */
 async function assertEmpty(vhost: Vhost): Promise<void> {
   await using connection = await vhost.connect();
-  for (const queue of Object.values(READING_QUEUES)) {
+  for (const queue of Object.values(namesOf(SMOKER))) {
     await eventually(`${queue} to be empty`, async () => {
       const { ready, consumers } = await connection.inspect(queue) ?? {};
       return ready === 0 && consumers === 0;
@@ -367,30 +374,46 @@ Deno.test(
   },
 );
 
-/** The product's judge, its verdicts in the form of `judgeNaively`. */
-function judgeInProcess(channel: Channel, recorded: Recorded[], options: RuleOptions) {
-  const judge = new ChannelJudge(ruleFor(channel, options));
+/** The product's judge, its judgements in the form of `judgeNaively`. */
+function judgeInProcess(channel: Channel, recorded: Recorded[], options: SmokerRuleOptions) {
+  const { name: stream, panel: { quantities }, alerts: words } = SMOKER;
+  const about = { stream, key: channel, quantities, words };
   const readings: string[] = [];
   const alerts: string[] = [];
-  for (const { row, at, value } of recorded) {
-    const reading = { time: formatLocalTime(START + at * 1000), fahrenheit: value / 100 };
-    const verdict = judge.judge({ ...reading, run: "r", row });
-    const { change, alert } = verdict;
-    const late = verdict.verdict === "late" ? { late: true } : {};
-    const id = `r/${row}/${channel}`;
-    if (verdict.verdict !== "duplicate") {
+  const onJudged = ({ id, key: channel, time, values, judgement }: JudgedReading) => {
+    const { verdict, changes: [change], alerting: [alert = null] } = judgement;
+    const late = verdict === "late" ? { late: true } : {};
+    if (verdict !== "duplicate") {
+      const reading = { time: formatLocalTime(time), fahrenheit: values[0] };
       const event = { event: "reading", id, channel, ...reading, change, alert, ...late };
       readings.push(JSON.stringify(event));
     }
-    alerts.push(...verdict.alerts.map((alert) => JSON.stringify({ event: "alert", ...alert })));
-  }
-  const { late, duplicates } = judge.counts;
-  const summary = {
-    readings: judge.counts.readings,
-    alertingReadings: judge.counts.alertingReadings,
-    episodes: [...judge.takeEpisodes().values()],
+    alerts.push(
+      ...judgement.alerts.map((alert) => JSON.stringify({ event: "alert", ...words.write(alert) })),
+    );
   };
-  return { readings, alerts, summary, counts: { late, duplicates } };
+  const none = () => assert.fail("no broker holds it");
+  const monitor = new QueueMonitor(
+    {
+      key: channel,
+      judgeOf: (_, state) => new KeyJudge(about, [smokerRule(channel, options)], state),
+      measured: none,
+      alertMessage: none,
+    },
+    { onJudged, onDead: none, onUnreadable: none, onReported: none },
+  );
+  const judge = monitor.backtest();
+  for (const { row, at, value } of recorded) {
+    const reading = { key: channel, time: START + at * 1000, values: [value / 100] };
+    judge(`r/${row}/${channel}`, reading, { run: "r", row });
+  }
+  const { late, duplicates } = monitor;
+  return {
+    readings,
+    alerts,
+    summary: monitor.summaries.get(channel),
+    counts: { late, duplicates },
+  };
 }
 
 e2e("the backtest agrees with the rules done again", async () => {
@@ -861,7 +884,7 @@ e2e("a backtest tells of malformed rows, judges the others and ends with 2", asy
 e2e("--help of both smoker tasks names every flag with its default", async () => {
   const shared = [
     ...["url", "ca", "cert", "key", "queue", "queue-type", "json", "log", "times", "quiet", "help"],
-    ...["columns", "delimiter"],
+    ...["columns", "delimiter", "time-format"],
   ];
   const flags = {
     "smoker:monitor": [

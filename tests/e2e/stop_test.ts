@@ -1,6 +1,6 @@
 /** Ctrl-C while the broker confirms nothing: every script ends within 10 s, and what it held comes again. */
 import assert from "node:assert/strict";
-import type { TaskProcess } from "../../shared/tools/task_process.ts";
+import type { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 import { BrokerProxy } from "../proxy.ts";
 import { testBrokerUrl } from "../test_broker.ts";
 import { admin, e2e, eventsOf, eventually, summaryOf, ticketsCsv, Vhost } from "./harness.ts";

@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
 import { secondsOf } from "../../consumers/task_worker.ts";
-import { brokerAddress, hostList } from "../../shared/broker_url.ts";
-import type { Delivery } from "../../shared/connection.ts";
-import type { Event } from "../../shared/output.ts";
+import { brokerAddress, type Delivery, hostList, queueOf } from "../../shared/connection.ts";
+import type { Event } from "../../shared/script.ts";
 import {
   type TaskEnd,
   TaskProcess,
   type TaskProcessOptions,
-} from "../../shared/tools/task_process.ts";
-import { sharedQueue } from "../../shared/topology.ts";
+} from "../../shared/tools/demo/task_process.ts";
 import { e2e, eventsOf, eventually, rowOf, summaryOf, Vhost } from "./harness.ts";
 import { pika, withPika } from "./pika.ts";
 import { textIn } from "../deliveries.ts";
@@ -705,7 +703,7 @@ interface Foreign {
 async function publish(vhost: Vhost, messages: Foreign[]): Promise<void> {
   await using connection = await vhost.connect();
   const channel = await connection.channel("publish", async (channel) => {
-    await channel.queueDeclare(sharedQueue(QUEUE, "quorum"));
+    await channel.queueDeclare(queueOf(QUEUE, "shared"));
     await channel.confirmSelect();
   });
   for (const { body, ...properties } of messages) {

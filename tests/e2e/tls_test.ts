@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
-import { installedServer, runningPid, startNode, stopNode } from "../../shared/tools/local_node.ts";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
+import {
+  installedServer,
+  runningPid,
+  startNode,
+  stopNode,
+} from "../../shared/tools/broker/local_node.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 import { Authority, type Issued } from "./authority.ts";
 import { e2e, eventsOf, eventually } from "./harness.ts";
 

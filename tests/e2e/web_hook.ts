@@ -1,6 +1,6 @@
 /** A real web hook for tests. */
 import assert from "node:assert/strict";
-import type { Alert } from "../../shared/alerts.ts";
+import type { Alert } from "../../shared/streams.ts";
 
 /** A request that a web hook got. */
 export interface ReceivedHook {

@@ -8,9 +8,18 @@
  *
  * Ends with a table, and with exit code 1 when something was lost.
  */
-import { FailedError, reasonOf } from "../../shared/errors.ts";
-import { flag, number, oneOf, optional, repeatable } from "../../shared/options.ts";
-import { OUTPUT_OPTIONS, run, type Script } from "../../shared/script.ts";
+import {
+  FailedError,
+  flag,
+  number,
+  oneOf,
+  optional,
+  OUTPUT_OPTIONS,
+  reasonOf,
+  repeatable,
+  run,
+  type Script,
+} from "../../shared/script.ts";
 import { OwnCluster } from "../own_cluster.ts";
 import { BROKER_FAULTS } from "./broker_faults.ts";
 import type { Result } from "./ledger.ts";

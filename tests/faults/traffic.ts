@@ -3,8 +3,8 @@
  * ledger of what they say.
  */
 import assert from "node:assert/strict";
-import type { Event } from "../../shared/output.ts";
-import { TaskProcess } from "../../shared/tools/task_process.ts";
+import type { Event } from "../../shared/script.ts";
+import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 import type { OwnCluster } from "../own_cluster.ts";
 import { Ledger, type Result } from "./ledger.ts";
 import type { Stage } from "./stage.ts";

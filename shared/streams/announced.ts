@@ -1,0 +1,24 @@
+/** What is announced of a row that was published. */
+import type { AnyStream, Outgoing } from "./stream.ts";
+
+/** A stream of work announces its first item, a stream of measurements every measurement. */
+export function publishedNews<Row>(
+  { name, panel }: AnyStream,
+  messages: (row: Row) => readonly Outgoing<unknown, string>[],
+): { key: string; body: (row: Row) => Record<string, unknown> } {
+  const key = `${name}.published`;
+  if (panel.kind === "work") {
+    const body = (row: Row) => {
+      const [first] = messages(row);
+      return first ? { ...panel.shown(first.item) } : {};
+    };
+    return { key, body };
+  }
+  const body = (row: Row) => ({
+    readings: messages(row).map(({ item }) => {
+      const { key, time, values } = panel.measured(item);
+      return [key, time, ...values];
+    }),
+  });
+  return { key, body };
+}
