@@ -30,7 +30,7 @@ import {
   unlessAborted,
   withDefault,
 } from "../shared/script.ts";
-import { DATA_STREAMS } from "../shared/streams.ts";
+import { ALERTS, allQueues, knownStreams } from "../shared/streams.ts";
 import { BoardView } from "./board/board_view.ts";
 import { QueueWatch } from "./board/queue_watch.ts";
 import { Site } from "./board/site.ts";
@@ -65,7 +65,9 @@ const TIDY_MS = 500;
 
 async function board({ values, out, signal }: Script<typeof usage.options>): Promise<void> {
   const address = brokerAddress(values.url, values);
-  const view = new BoardView(DATA_STREAMS, brokerText(address));
+  const known = await knownStreams((text) => out.error(text));
+  const shown = known.filter(({ name }) => name !== ALERTS.name);
+  const view = new BoardView(shown, brokerText(address));
   const options = { out, signal, name: usage.script };
   await using connection = await Connection.open(address, "consume", options);
   const stopped = new AbortController();
@@ -79,7 +81,7 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
   const queues = new QueueWatch();
   const onAnnouncement = (key: string, body: unknown) => view.hear(key, body) && queues.stir();
   const onUnknown = (stream: string, body: unknown) => view.meet(stream, body);
-  const streams = DATA_STREAMS.map(({ name }) => name);
+  const streams = shown.map(({ name }) => name);
   let ready = false;
   const onReady = () => {
     if (ready) return;
@@ -93,6 +95,7 @@ async function board({ values, out, signal }: Script<typeof usage.options>): Pro
     await Promise.all([
       watch(connection, { streams, onAnnouncement, onUnknown, onReady, signal: until }),
       queues.run(connection, {
+        ours: allQueues(known),
         others: () => view.queueNames,
         tell: (states, at) => view.looked(states, at),
         signal: until,

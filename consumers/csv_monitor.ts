@@ -48,7 +48,7 @@ function windowOf(size: string): { spanMs: number } | { count: number } {
 /** @throws {UsageError} If a rule can't be read, there is none, or two have one name. */
 function rulesOf({ alert = [] }: CsvDescription): RuleText[] {
   if (alert.length === 0) {
-    throw new UsageError("--alert is needed: what is to be told, such as 'high: last above 90'");
+    throw new UsageError("--alert is needed: a rule, such as 'high: last above 90'");
   }
   const rules = alert.map((text) => {
     try {
@@ -63,6 +63,13 @@ function rulesOf({ alert = [] }: CsvDescription): RuleText[] {
     throw new UsageError(`--alert: ${reasonOf(error)}`);
   }
   return rules;
+}
+
+/** What alerts say of themselves is short printable text. */
+function requireShort(flag: string, text: string, most: number): void {
+  if (!/^[^\p{Cc}\p{Cf}\p{Cs}]*$/u.test(text) || text.length > most) {
+    throw new UsageError(`--${flag} must be printable text of at most ${most} characters`);
+  }
 }
 
 /** Windows of so many readings need no times; what is for some time, or silent for some, does. */
@@ -84,6 +91,9 @@ if (import.meta.main) {
     const { queue, value, window = "10m" } = description;
     if (queue === undefined) throw new UsageError("--queue is needed: where the rows are");
     if (value === undefined) throw new UsageError("--value is needed: the column that is watched");
+    requireShort("unit", description.unit ?? "", 20);
+    requireShort("value", value, 100);
+    requireShort("queue", queue, 100);
     const rules = rulesOf(description);
     const length = windowOf(window);
     if (description.time === undefined && needsTimes(length, rules)) {

@@ -7,7 +7,8 @@
  *
  * Needs the network for the broker, `data/` to read for `--stream`, `logs/` to write with `--log`.
  */
-import { delay, duration, run, type Script, UsageError, withDefault } from "../shared/script.ts";
+import { delay, duration, reasonOf, run, type Script } from "../shared/script.ts";
+import { UsageError, withDefault } from "../shared/script.ts";
 import {
   cellOf,
   type CsvRow,
@@ -36,13 +37,28 @@ const usage = {
   },
 };
 
-/** The stream, where a message that lacks one of some columns is a dead letter. */
+/** The error line lists columns up to this length, in characters. */
+const MAX_LISTED = 400;
+
+/**
+ * The stream, where a message that lacks one of some columns is a dead letter. Where the very first one does, the names
+ * are taken to be mistyped: that ends the worker before the whole queue becomes dead letters.
+ */
 function requiring(stream: CsvStream, columns: readonly string[]): CsvStream {
+  let isFirst = true;
   return {
     ...stream,
     decode(delivery, key) {
       const row: CsvRow = stream.decode(delivery, key);
-      for (const column of columns) cellOf(row, column);
+      try {
+        for (const column of columns) cellOf(row, column);
+      } catch (error) {
+        if (!isFirst) throw error;
+        const all = Array.from(row.keys(), (name) => JSON.stringify(name)).join(", ") || "none";
+        const listed = all.length > MAX_LISTED ? `${all.slice(0, MAX_LISTED)}…` : all;
+        throw new UsageError(`--show: ${reasonOf(error)} in the first message; it has ${listed}`);
+      }
+      isFirst = false;
       return row;
     },
   };

@@ -23,7 +23,7 @@ const usage = {
   },
 };
 
-/** A longer task is shown and told of up to here, in characters; the work is that of all its dots. */
+/** Lines and announcements show at most this much of a task, in characters; all its dots count as work. */
 const MAX_SHOWN = 10_000;
 
 const shown = (text: string) => text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;

@@ -121,7 +121,7 @@ class Extreme<T extends Sample> {
     putBack(this.#candidates, newer);
   }
 
-  /** To be told when the window's oldest item leaves. Equal values mean that it is the front candidate. */
+  /** Must be called when the window's oldest item leaves. Equal values mean that it is the front candidate. */
   remove(oldest: T): void {
     if (this.value === oldest.value) this.#candidates.popOldest();
   }

@@ -17,11 +17,13 @@ import { counted, inert, optional, path, plainName, type Script } from "./script
 import {
   type Alert,
   ALERTS,
+  deadHints,
   formatLocalTime,
   namesOf,
   type QueueNames,
   queueOption,
   type SeriesPanel,
+  startOfBody,
   type Stream,
   wordsOf,
 } from "./streams.ts";
@@ -112,6 +114,7 @@ export async function monitor<Item, K extends string, Row>(
   };
   const names = values.queue as QueueNames<K | "alerts">;
   let announcer: MonitorAnnouncer | undefined;
+  const hintOf = await deadHints();
   const monitors = new Map(chosen.map((key) => {
     const queue = names[key];
     const watch = {
@@ -126,14 +129,15 @@ export async function monitor<Item, K extends string, Row>(
       key,
       new QueueMonitor(watch, {
         onJudged: (judged) => screen.show(judged),
-        onDead({ messageId }, reason) {
+        onDead({ messageId, body }, reason) {
           const id = messageId ?? null;
           const dead = deadQueue(queue).queue;
           out.problem(
             { event: "dead", queue, id, reason },
-            () => `${inert(id ?? "A message without id")} moved to ${dead}: ${reason}`,
+            () =>
+              `${inert(id ?? "A message without id")} moved to ${dead}: ${reason}${hintOf(queue)}`,
           );
-          announcer?.dead(id, queue, reason);
+          announcer?.dead(id, queue, reason, startOfBody({ body }));
         },
         onUnreadable() {
           const what = oneKeyPerQueue
@@ -186,7 +190,7 @@ export async function monitor<Item, K extends string, Row>(
   return rejected > 0 ? 2 : 0;
 }
 
-/** Of more keys than this a person is told only of those that had alerts. */
+/** With more keys than this the summary lists only those that had alerts. */
 const LISTED_KEYS = 20;
 
 /** The counts of all queues together. */

@@ -45,7 +45,7 @@ type Replayed<Item, K extends string, Row> = Stream<Item, K, Row> & {
  *
  * @param exchange Where all of it goes, if not to the stream's queues; it must exist.
  * @returns The exit code: 1 if messages could not be confirmed, 2 if rows were malformed, else 0.
- * @throws {UsageError} If flags or file are wrong; nothing is published then.
+ * @throws {UsageError} If flags or file are wrong: before anything is published, or after the summary.
  * @throws {FailedError} If there is no broker, or it refuses.
  */
 export async function replay<Item, K extends string, L extends K, Row>(
@@ -121,14 +121,28 @@ export async function replay<Item, K extends string, L extends K, Row>(
     }
     return true;
   };
-  let next = first ?? await blocks.next();
+  // What was sent is still confirmed and summed up when the rest can't be read.
+  let unreadable: unknown;
+  const read = async (): ReturnType<typeof blocks.next> => {
+    try {
+      return await blocks.next();
+    } catch (error) {
+      if (sender.tally.rows === 0) throw error;
+      unreadable = error;
+      return { done: true, value: undefined };
+    }
+  };
+  let next = first ?? await read();
   // Not before the file has shown that it is one.
   if (values.purge && !next.done) await broker?.purge();
-  while (!next.done && await play(next.value)) next = await blocks.next();
+  while (!next.done && await play(next.value)) next = await read();
   await blocks.return(undefined);
   await publisher?.drained(signal);
   bar?.[Symbol.dispose]();
-  return sender.finish(signal.aborted || (values.strict && sender.tally.rejected > 0));
+  const isStrict = values.strict && sender.tally.rejected > 0;
+  const code = sender.finish(signal.aborted || isStrict || unreadable !== undefined);
+  if (unreadable !== undefined) throw unreadable;
+  return code;
 }
 
 /** Connects and declares the queues, or looks for the exchange; `purge` empties the queues. */
@@ -153,6 +167,12 @@ async function toBroker<K extends string, L extends K>(
     for (const { queue } of queues) {
       out.note(`Emptied ${queue} of ${counted(await connection.purge(queue), "message")}`);
     }
+    // A monitor may watch a user's own queue, whatever its rows are said to be.
+    for (const [key, name] of named) {
+      const { queue } = stateQueue(name);
+      const { usersOwn, monitored } = declared[key];
+      if (usersOwn && !monitored && await connection.inspect(queue)) await connection.purge(queue);
+    }
   };
   return { publisher, announcer: stack.use(new Announcer(connection, usage.script)), purge };
 }
@@ -176,7 +196,7 @@ export interface NewItems<Item, K extends string, L extends K> {
   /** The queue that they go to. */
   readonly to: L;
   readonly items: Iterable<Item> | AsyncIterable<Item>;
-  /** What is said of one that is confirmed. */
+  /** The line of one that is confirmed. */
   readonly line: (item: Item) => string;
 }
 

@@ -4,7 +4,7 @@
 export { delay, later, STOP_MS, unlessAborted } from "./script/abort.ts";
 export { ask } from "./script/ask.ts";
 export { FailedError, reasonOf, UsageError, withoutPassword } from "./script/errors.ts";
-export { fromHere, ofProject, PROJECT } from "./script/options.ts";
+export { fromHere, inProject, ofProject, PROJECT } from "./script/options.ts";
 export {
   duration,
   flag,

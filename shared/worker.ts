@@ -24,12 +24,15 @@ import {
   type Option,
   reasonOf,
   type Script,
+  UsageError,
   withDefault,
 } from "./script.ts";
 import {
+  deadHints,
   presenceOf,
   publishedAt,
   type QueueNames,
+  startOfBody,
   type Stream,
   type WorkPanel,
 } from "./streams.ts";
@@ -40,9 +43,6 @@ export { RecentIds } from "./worker/recent_ids.ts";
 
 /** Ids remembered, so that a message delivered twice is handled once. */
 const REMEMBERED_IDS = 10_000;
-
-/** Bytes of a dead letter's body that are announced. */
-const MAX_BODY_START = 200;
 
 /** The flags of a worker: a consumer whose messages can be fatal to it. */
 export const WORKER_OPTIONS = {
@@ -73,7 +73,10 @@ export interface InHand {
 /** How the messages of a queue are handled. */
 export interface Handling<Item> {
   readonly queue: Queue;
-  /** @throws {RangeError} If the delivery can't be decoded; the message says why. */
+  /**
+   * @throws {RangeError} If the delivery can't be decoded; the message says why.
+   * @throws {UsageError} If the command line doesn't fit the messages: that ends the worker.
+   */
   readonly decode: (delivery: Delivery) => Item;
   /** Does the work. */
   readonly handle: (item: Item, inHand: InHand) => Promise<void>;
@@ -175,17 +178,12 @@ export async function work<Item, K extends string, L extends K>(
       if (publishedAt(delivery) === undefined) others++;
       announcer.announce(`${name}.dead`, () => ({
         ...{ id: delivery.messageId ?? null, queue: queue.queue, reason },
-        body: bodyStart(delivery),
+        body: startOfBody(delivery),
         totals: totals(),
       }));
     },
     ...(groups ? { statistics: () => statistics.toString() } : {}),
   });
-}
-
-/** How the body of a dead letter begins: enough to know it again. */
-function bodyStart({ body }: Delivery): string {
-  return new TextDecoder().decode(body.subarray(0, MAX_BODY_START));
 }
 
 /**
@@ -211,6 +209,7 @@ async function handleMessages<Item>(
   const { queue, counts, decode, taken, publishesTo = [] } = handling;
   const seen = new RecentIds(REMEMBERED_IDS);
   const deliveries = new DeliveryCount(queue);
+  const hintOf = await deadHints();
   using publisher = await Publisher.open(
     connection,
     [...publishesTo, deadQueue(queue.queue)],
@@ -232,6 +231,8 @@ async function handleMessages<Item>(
     try {
       item = decode(delivery);
     } catch (error) {
+      // The command line is wrong, not the message: that goes back to its queue.
+      if (error instanceof UsageError) throw error;
       return { dead: reasonOf(error) };
     }
     const published = publishedAt(delivery);
@@ -280,7 +281,7 @@ async function handleMessages<Item>(
         () =>
           `${inert(messageId ?? "A message without id")} moved to ${
             deadQueue(queue.queue).queue
-          }: ${reason}`,
+          }: ${reason}${hintOf(queue.queue)}`,
       );
       handling.onDead?.(delivery, reason);
     },

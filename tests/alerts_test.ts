@@ -736,12 +736,13 @@ test("`judge()` refuses a time or a value that isn't one, and stays as it was", 
     const before = JSON.stringify(judge.save());
     const time = START + 30_000;
     const bad: [reading: { time: number; values: number[] }, message: RegExp][] = [
-      [{ time, values: [NaN] }, /^Cannot judge a reading: a value .* finite number, got NaN$/],
+      [{ time, values: [NaN] }, /^Cannot judge a reading: a value .* finite number .*, got NaN$/],
       [{ time, values: [Infinity] }, /got Infinity$/],
       [{ time, values: [1, -Infinity] }, /got -Infinity$/],
-      [{ time: NaN, values: [1] }, /^Cannot judge a reading: the time .* date, got NaN$/],
-      [{ time: Infinity, values: [1] }, /got Infinity$/],
-      [{ time: 9e15, values: [1] }, /got 9000000000000000$/],
+      [{ time: NaN, values: [1] }, /^Cannot judge a reading: the time .* years .*, got NaN /],
+      [{ time: Infinity, values: [1] }, /got Infinity /],
+      [{ time: 9e15, values: [1] }, /got 9000000000000000 /],
+      [{ time, values: [1e16] }, /up to 1e15, got 10000000000000000$/],
     ];
     for (const [reading, message] of bad) {
       for (const id of [{ run: "r", row: 2 }, { run: "s", row: 1 }, {}]) {
@@ -752,7 +753,7 @@ test("`judge()` refuses a time or a value that isn't one, and stays as it was", 
   }
 });
 
-test("an episode of a rule that the judge doesn't have isn't taken over", () => {
+test("an episode of a rule that the judge doesn't have ends with the next reading", () => {
   const first = judgeOf("smoker");
   judgeAll(first, readings(every30s(FALL)));
   const state = reloaded(first);
@@ -763,8 +764,12 @@ test("an episode of a rule that the judge doesn't have isn't taken over", () => 
   });
   assert.equal(successor.episode, null);
   assert.equal(successor.window.size, 5);
-  const [next] = judgeAll(successor, readings([[150, 99]], { row: 6 }));
-  assert.deepEqual([next?.alert, next?.alerts], [null, []]);
+  // Until then it is saved with the rest.
+  assert.deepEqual(successor.save(), { ...state, episode: { ...state.episode, rule: "rise" } });
+  const [next, other] = judgeAll(successor, readings([[150, 99], [180, 99]], { row: 6 }));
+  const ended = next?.alerts.map(({ id, rule, state, at }) => [id, rule, state, at.slice(11)]);
+  assert.deepEqual(ended, [["r/smoker/drop/5", "rise", "resolved", "12:02:30"]]);
+  assert.deepEqual(other?.alerts, []);
 });
 
 test("fractions of a second stay in an alert's times", () => {

@@ -112,6 +112,8 @@ test("--types says otherwise, and a cell that doesn't fit rejects its row", () =
   assert.equal(bodyOf(mixed, names, ["123", "5", ""]), '{"zip":"123","Price":5,"n":""}');
   const object = described({ types: { "n": "text", "a,b": "number" } });
   assert.deepEqual(object.types?.columns, new Map([["n", "text"], ["a,b", "number"]]));
+  const odd = parseDescription('{"types":{"__proto__":"number","b":"text"}}', "file");
+  assert.deepEqual(odd.types?.columns, new Map([["__proto__", "number"], ["b", "text"]]));
 });
 
 test("the columns of a row keep the header's order, also where they are called like numbers", () => {
@@ -248,11 +250,17 @@ test("a description that can't be read is one line that says what is accepted", 
     ['{"time-format":"HH"}', /: "time-format" must be epoch, epoch-ms or a pattern .*, got "HH"$/],
     ['{"types":"a=b"}', /: "types" must look like zip=text,price=number, or be text, got "a=b"$/],
     ['{"types":{"a":"b"}}', /: "types" must be text, or "text" or "number" for each column, got/],
+    ['{"types":{"__proto__":"b"}}', /: "types" must be text, or "text" or "number" for each/],
+    ['{"types":[["a","text"]]}', /: "types" must be text, or "text" or "number" for each column/],
     ['{"interval":"soon"}', /: "interval" must be a time like .*, got "soon"$/],
     ['{"show":"a,,b"}', /: "show" must be names of columns, such as Nr,Kunde, got "a,,b"$/],
     ['{"alert":[1]}', /: "alert" must be text, or a list of rules, got \[1\]$/],
   ];
   for (const [file, reason] of cases) assert.match(refusal(file), reason, file);
+});
+
+test("a byte order mark before a description is left out", () => {
+  assert.deepEqual(parseDescription('\ufeff{"queue":"q"}', "file"), { queue: "q" });
 });
 
 test("the values of a file are those of the flags", () => {

@@ -398,6 +398,13 @@ Deno.test("what waits is what was published and nobody has taken, oldest first",
   // Of a sample not every end is heard: what the queue doesn't hold any more doesn't wait.
   view.looked(looks(3), NOW + 5000);
   assert.deepEqual(next(), ["r/18", "r/19", "r/20"]);
+  // Ids can have something else than the row.
+  view.say("helpdesk.published", { ...ticket(30), named: "Nr-7" }, NOW + 5100);
+  view.say("helpdesk.published", { ...ticket(31), part: "a" }, NOW + 5100);
+  for (const id of ["r/Nr-7", "r/31/a"]) {
+    view.say("helpdesk.taken", { ...taken("ann", 0), id }, NOW + 5200);
+  }
+  assert.deepEqual(next(), ["r/18", "r/19", "r/20"]);
   // What was announced just before the look may not be in the queue yet.
   view.say("helpdesk.published", ticket(21), NOW + 5500);
   view.looked(looks(0), NOW + 6000);

@@ -85,6 +85,9 @@ export const Published = z.object({
   row: z.number(),
   text: text.optional(),
   group: text.optional(),
+  /** In the id in the place of the row, and behind it. */
+  named: text.optional(),
+  part: text.optional(),
   readings: z.array(z.tuple([text, time], value)).max(MAX_READINGS).catch([]),
   totals: z.object({ confirmed: count }),
 });

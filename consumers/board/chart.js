@@ -6,7 +6,7 @@ const DAY_S = 86_400;
 const AXIS_PX = 56;
 const TIME_AXIS_PX = 30;
 /** A character of a strip's name is about so wide. */
-const CHARACTER_PX = 6.5;
+const CHARACTER_PX = 7;
 /** Between a strip's names and what they name. */
 const LABEL_GAP_PX = 4;
 

@@ -61,14 +61,15 @@ export function figure(name, value, { note = "", className = "" } = {}) {
 }
 
 /**
- * What an empty panel says.
+ * What an empty panel says. Tasks are called after their stream, or the family that it is of: `csv/orders`.
  *
  * @param what What will show there: `A ticket shows here`.
  * @param consumer The task that consumes it.
  */
 export function hintOf({ name, known }, what, consumer) {
   if (!known) return [`${what} when it is heard of.`];
-  const task = (task) => element("code", `deno task ${name}:${task}`);
+  const [family] = name.split("/");
+  const task = (task) => element("code", `deno task ${family}:${task}`);
   return [`${what} when `, task("produce"), " and ", task(consumer), " run."];
 }
 

@@ -1,7 +1,6 @@
 /** Looks at queues again and again: the collection's, and those that consumers say, by passive declares: no admin site is needed. */
 import { type Connection, deadQueue } from "../../shared/connection.ts";
 import { delay, FailedError, unlessAborted } from "../../shared/script.ts";
-import { allQueues } from "../../shared/streams.ts";
 import type { QueueState } from "./board_view.ts";
 
 /** Time between two looks, in milliseconds. */
@@ -30,18 +29,19 @@ export class QueueWatch {
   /**
    * Tells the state of the queues every 2 s until `signal`; not while the broker is away.
    *
-   * @param others Queues beside the collection's.
+   * @param ours The collection's.
+   * @param others Queues beside these.
    * @param tell Gets their states, and when the look at them began, in ms since 1970.
    */
   async run(
     connection: Connection,
-    { others, tell, signal }: {
+    { ours, others, tell, signal }: {
+      ours: readonly string[];
       others: () => readonly string[];
       tell: (queues: QueueState[], at: number) => void;
       signal: AbortSignal;
     },
   ): Promise<void> {
-    const ours = allQueues();
     while (!signal.aborted) {
       const began = Date.now();
       const more = others().filter((name) => !ours.includes(name)).slice(0, MAX_OTHERS);

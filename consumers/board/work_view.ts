@@ -113,7 +113,8 @@ export class WorkView {
     this.#revision = revision;
     this.#count(this.#in, { instance, total: item.totals.confirmed, atLeast: 1 }, now, revision);
     if (item.text === undefined || this.#waiting.size >= MAX_WAITING) return;
-    const id = `${run}/${row}`;
+    const { named = row, part } = item;
+    const id = part === undefined ? `${run}/${named}` : `${run}/${named}/${part}`;
     this.#waiting.set(id, { id, text: item.text, group: item.group, since: now });
   }
 

@@ -113,7 +113,14 @@ export class Announcer implements AsyncDisposable {
     }
     // Announcements would pile up behind an alarm: better none than old ones.
     if (this.#connection.blocked) return;
-    this.#channel.announce(WATCH_EXCHANGE, key, { ...this.#about, at: Date.now(), ...body() });
+    let announced: Record<string, unknown>;
+    try {
+      announced = body();
+    } catch {
+      // What can't be told to those who watch must not end the work that it is about.
+      return;
+    }
+    this.#channel.announce(WATCH_EXCHANGE, key, { ...this.#about, at: Date.now(), ...announced });
   }
 
   #open(): void {

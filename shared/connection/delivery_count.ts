@@ -24,9 +24,8 @@ export class DeliveryCount {
     // What comes for the first time has no count, whatever its publisher has written there.
     if (!redelivered) {
       this.#before = 0;
-    } else if (this.#queueCounts) {
-      const count: unknown = headers?.["x-delivery-count"];
-      this.#before = typeof count === "number" && count > 0 ? count : 1;
+    } else if (this.#queueCounts && typeof headers?.["x-delivery-count"] === "number") {
+      this.#before = Math.max(1, headers["x-delivery-count"]);
     } else {
       const last = this.#last;
       // Tags grow within a channel, and begin again with the next one.

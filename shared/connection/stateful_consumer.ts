@@ -45,9 +45,12 @@ export interface StatefulOptions {
   readonly prefetch: number;
   /**
    * Where the queue can't have a single active consumer: be its only one. `refuse` ends where there is one already,
-   * `wait` stands by until it has gone.
+   * `wait` stands by until it has gone: who reads is whose connection holds the name `<queue>.monitor`, as RabbitMQ 3.10
+   * doesn't keep others from a quorum queue with an exclusive consumer.
    */
   readonly exclusive: "refuse" | "wait" | undefined;
+  /** Called once when it has to wait for other consumers than monitors: each of them would get a share. */
+  readonly onCrowded?: () => void;
   readonly signal: AbortSignal;
   /** Makes a handler that goes on from a saved state, `undefined` if there is none. */
   readonly restore: (saved: unknown) => BatchHandler;
@@ -156,10 +159,10 @@ async function subscribe(
   first: boolean,
 ): Promise<Channel> {
   const { queue, stateQueue, publishesTo, prefetch, exclusive } = options;
-  let told = false;
   while (true) {
     let ahead = 0;
     try {
+      if (exclusive === "wait") await becomeOnly(connection, options);
       const channel = await connection.channel("consume", async (channel) => {
         for (const other of [stateQueue, ...publishesTo, deadQueue(queue.queue)]) {
           await channel.queueDeclare(other);
@@ -188,12 +191,28 @@ async function subscribe(
           { cause: error },
         );
       }
-      // Each refusal is an error in RabbitMQ's log. Our own consumer of before a loss may still be counted, too.
-      if (exclusive === "wait" && !told) options.onReady(1);
-      told = true;
+      // Our own consumer of before a loss may still be counted.
       await delay(exclusive === "wait" ? WAIT_MS : RETRY_MS, options.signal);
       if (options.signal.aborted) throw error;
     }
+  }
+}
+
+/** Waits until no other monitor holds the queue's name, and nobody else consumes the queue. */
+async function becomeOnly(connection: Connection, options: StatefulOptions): Promise<void> {
+  const { queue: { queue }, signal, onReady, onCrowded } = options;
+  let standsBy = false;
+  let isCrowded = false;
+  while (!signal.aborted) {
+    const isFirst = await connection.lock(`${queue}.monitor`);
+    const consumers = isFirst ? (await connection.inspect(queue))?.consumers ?? 0 : 0;
+    if (isFirst && consumers === 0) return;
+    // Each refusal is an error in RabbitMQ's log.
+    if (!isFirst && !standsBy) onReady(1);
+    if (isFirst && !isCrowded) onCrowded?.();
+    standsBy ||= !isFirst;
+    isCrowded ||= isFirst;
+    await delay(WAIT_MS, signal);
   }
 }
 

@@ -7,8 +7,8 @@ import {
   type Alert,
   alertText,
   type AnyStream,
+  happenedText,
   presenceOf,
-  spanText,
   wordsOf,
 } from "../streams.ts";
 import type { JudgedReading } from "./queue_monitor.ts";
@@ -126,7 +126,7 @@ function shown(alert: Alert, windowMs: number) {
   const { id, key, rule, state, opened, at } = alert;
   const words = wordsOf(alert.stream);
   const text = state === "open"
-    ? `${words.keyName(key)} ${words.happened(alert)} in ${spanText(windowMs)}`
+    ? happenedText(alert, words, windowMs)
     : alertText(alert, words, { spanMs: windowMs, lasted: true });
   return { id, key, rule, state, opened, at, text };
 }

@@ -41,7 +41,13 @@ export async function backtest<Item>(
         continue;
       }
       for (const { to, part, item } of csv.messages(row.item)) {
-        judges.get(to)?.(idOf(row, part), panel.measured(item), row);
+        try {
+          judges.get(to)?.(idOf(row, part), panel.measured(item), row);
+        } catch (error) {
+          if (!(error instanceof RangeError)) throw error;
+          rejected++;
+          reportRejected(out, { ...row, reason: error.message, text: csv.line(row.item) });
+        }
       }
     }
   }

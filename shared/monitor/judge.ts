@@ -73,8 +73,12 @@ const ENCODER = new TextEncoder();
 const UNNUMBERED_RUN = "unnumbered@2021-05-22T12:34:10.123~100";
 const LONGEST_OPENER = "+275760-09-13T00:00:00.000";
 
-/** The latest time that a date can have, in ms. */
-const MAX_TIME = 8.64e15;
+/** Times from the year 0 to 9999, in ms: others aren't written as they are read. */
+const MIN_TIME = Date.UTC(-1, 12);
+const MAX_TIME = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** Larger values, of either sign, aren't measured: their differences and means would end in noise. */
+const MAX_VALUE = 1e15;
 
 /** A rule with its open episode, and the window that it shares with the other rules of its quantity. */
 interface Watch {
@@ -95,6 +99,8 @@ export class KeyJudge {
   #windows: (SlidingWindow<Sample> | undefined)[];
   /** By quantity: whether the last reading's value is its window's newest. */
   readonly #added: boolean[] = [];
+  /** Open episodes of a saved state whose rules there are no more: they end with the next reading. */
+  #withoutRule: readonly OpenEpisode[] = NOTHING;
   /** The run of which ids are known to fit. */
   #fittingRun: string | undefined;
   /** Since they were taken, by their ids, in order. */
@@ -142,7 +148,8 @@ export class KeyJudge {
     const saved = { run, row, priorRuns: [...priorRuns] };
     const [only, ...others] = this.#watches;
     if (only && others.length === 0 && this.#windows.length === 1 && !only.rule.forMs) {
-      return { ...saved, window: samplesOf(this.#windowOf(only.rule)), episode: only.episode };
+      const episode = only.episode ?? this.#withoutRule[0] ?? null;
+      return { ...saved, window: samplesOf(this.#windowOf(only.rule)), episode };
     }
     const windows = this.#windows.flatMap((window, quantity) =>
       window ? [[this.#about.quantities[quantity]?.name ?? "", samplesOf(window)]] : []
@@ -156,7 +163,10 @@ export class KeyJudge {
     return {
       ...saved,
       windows: Object.fromEntries(windows),
-      episodes: Object.fromEntries(episodes),
+      episodes: Object.fromEntries([
+        ...this.#withoutRule.map((episode) => [episode.rule, episode]),
+        ...episodes,
+      ]),
       ...(pending.length > 0 ? { pending: Object.fromEntries(pending) } : {}),
     };
   }
@@ -165,7 +175,7 @@ export class KeyJudge {
   get latest():
     | { readonly run: string; readonly time: number; reading: string | number }
     | undefined {
-    const { run, last: reading } = this.#runs;
+    const { name: run, last: reading } = this.#runs;
     const time = this.#newest();
     return run === null || time === undefined ? undefined : { run, time, reading };
   }
@@ -173,13 +183,13 @@ export class KeyJudge {
   /**
    * Opens the alerts of rules that are true because the stream has gone on without this key.
    *
+   * @param ms How long it has, in recorded time.
    * @param time The stream's, in ms; `opener` tells the reading apart that has brought it there.
    * @returns Those that weren't open.
    */
-  silence(time: number, opener: string | number): readonly Alert[] {
-    const last = this.#newest() ?? time;
+  silence(ms: number, time: number, opener: string | number): readonly Alert[] {
     const silent = this.#watches.filter(({ rule: { silentAfterMs }, episode }) =>
-      silentAfterMs !== undefined && episode === null && time - last > silentAfterMs
+      silentAfterMs !== undefined && episode === null && ms > silentAfterMs
     );
     return silent.map((watch) => {
       const value = this.#windowOf(watch.rule).newest?.value ?? 0;
@@ -224,6 +234,7 @@ export class KeyJudge {
     }
     const pushed = this.#push(time, values);
     if (pushed !== "added") return this.#leftOut(pushed);
+    if (this.#withoutRule.length > 0) alerts = [...alerts, ...this.#resolveWithoutRule()];
     let alerting: readonly string[] = NOTHING;
     for (const watch of this.#watches) {
       const { quantity } = watch.rule;
@@ -277,11 +288,29 @@ export class KeyJudge {
         : state.windows[quantities[quantity]?.name ?? ""] ?? [];
       for (const [time, value] of samples) window?.push({ time, value });
     }
+    const saved = "window" in state ? [state.episode ?? []].flat() : Object.values(state.episodes);
     for (const watch of this.#watches) {
-      const saved = "window" in state ? state.episode : state.episodes[watch.rule.name] ?? null;
-      watch.episode = saved?.rule === watch.rule.name ? saved : null;
+      watch.episode = saved.find(({ rule }) => rule === watch.rule.name) ?? null;
       if (!("window" in state)) watch.since = state.pending?.[watch.rule.name];
     }
+    this.#withoutRule = saved.filter(({ rule }) =>
+      !this.#watches.some((watch) => watch.rule.name === rule)
+    );
+  }
+
+  /** Ends the episodes of rules that there are no more. */
+  #resolveWithoutRule(): readonly Alert[] {
+    const [first] = this.#watches;
+    const episodes = this.#withoutRule;
+    if (!first || episodes.length === 0) return NOTHING;
+    this.#withoutRule = [];
+    const at = this.#newest() ?? 0;
+    return episodes.map((episode) => {
+      const rule = { ...first.rule, name: episode.rule };
+      const alert = this.#alert(episode, rule, { state: "resolved", at });
+      this.#resolved.set(episode.id, summaryOf(episode, alert.at));
+      return alert;
+    });
   }
 
   /**
@@ -349,7 +378,8 @@ export class KeyJudge {
     const id = words.idOf({ stream, run: this.#runs.run ?? "", key, rule }, opener);
     watch.isOwn = true;
     watch.episode = { id, rule, opened: formatLocalTime(at), readings: 1, min: value, max: value };
-    return this.#alert(watch.episode, watch.rule, { state: "open", at });
+    const reason = watch.rule.silentAfterMs === undefined ? {} : { reason: "silent" as const };
+    return this.#alert(watch.episode, watch.rule, { state: "open", at, ...reason });
   }
 
   /** Ends the open episode, if there is one, with the window as it is. */
@@ -390,14 +420,16 @@ export class KeyJudge {
 
 function refuseInvalid(time: number, values: NewReading["values"]): void {
   for (const value of values) {
-    if (value !== null && !Number.isFinite(value)) {
+    if (value !== null && !(Math.abs(value) <= MAX_VALUE)) {
       throw new RangeError(
-        `Cannot judge a reading: a value must be a finite number, got ${value}`,
+        `Cannot judge a reading: a value must be a finite number up to 1e15, got ${value}`,
       );
     }
   }
-  if (!(Math.abs(time) <= MAX_TIME)) {
-    throw new RangeError(`Cannot judge a reading: the time must be that of a date, got ${time}`);
+  if (!(time >= MIN_TIME && time <= MAX_TIME)) {
+    throw new RangeError(
+      `Cannot judge a reading: the time must be in the years 0 to 9999, got ${time} ms since 1970`,
+    );
   }
 }
 

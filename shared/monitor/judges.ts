@@ -14,8 +14,15 @@ export interface JudgesOptions {
   readonly judgeOf: (key: string, state: KeyState | null) => KeyJudge;
 }
 
-/** The latest time of a run, in ms, whichever key had it. */
-const Clock = z.object({ run: z.string(), time: z.number() });
+/**
+ * The latest time of a run, in ms, whichever key had it; and what it was when a reading of each key came. A file sorted by
+ * key and not by time has readings far behind it, which are no silence.
+ */
+const Clock = z.object({
+  run: z.string(),
+  time: z.number(),
+  heard: z.record(z.string(), z.number()),
+});
 
 const KeyStates = z.object({
   keys: z.record(z.string(), KeyState),
@@ -39,9 +46,9 @@ export class Judges {
   readonly #judges = new Map<string, KeyJudge>();
   /** After so long a key without readings is silent, in ms: of each rule about that. */
   #spans: readonly number[] = [];
-  #clock: z.infer<typeof Clock> | undefined;
-  /** The time of the last reading of each key in the clock's run. */
-  readonly #last = new Map<string, number>();
+  #clock: { readonly run: string; readonly time: number } | undefined;
+  /** The clock's time when the last reading of each key came, of those that had one in its run. */
+  readonly #heard = new Map<string, number>();
   /** Until then no key becomes silent, unless its last reading is in between. */
   #due = Infinity;
 
@@ -54,7 +61,9 @@ export class Judges {
     this.unreadable = saved !== undefined && state === undefined && single === undefined;
     if (key !== undefined && single) this.#add(key, single);
     for (const [key, one] of Object.entries(state?.keys ?? {})) this.#add(key, one);
-    if (state?.clock) this.#goOnFrom(state.clock);
+    if (!state?.clock) return;
+    this.#clock = { run: state.clock.run, time: state.clock.time };
+    for (const [key, time] of Object.entries(state.clock.heard)) this.#heardOf(key, time);
   }
 
   /**
@@ -90,8 +99,8 @@ export class Judges {
       // One whose only reading could not be judged knows nothing.
       return state === null ? [] : [[key, state]];
     });
-    const clock = this.#clock ? { clock: this.#clock } : {};
-    return { keys: Object.fromEntries(states), ...clock };
+    const clock = this.#clock && { ...this.#clock, heard: Object.fromEntries(this.#heard) };
+    return { keys: Object.fromEntries(states), ...(clock ? { clock } : {}) };
   }
 
   #add(key: string, state: KeyState | null): KeyJudge {
@@ -102,19 +111,8 @@ export class Judges {
     return judge;
   }
 
-  /** Goes by the times of a run: of its keys, each where its own last reading left it. */
-  #goOnFrom(clock: z.infer<typeof Clock>): void {
-    this.#clock = clock;
-    this.#last.clear();
-    this.#due = Infinity;
-    for (const [key, judge] of this.#judges) {
-      const { run, time } = judge.latest ?? {};
-      if (run === clock.run && time !== undefined) this.#heardOf(key, time);
-    }
-  }
-
   #heardOf(key: string, time: number): void {
-    this.#last.set(key, time);
+    this.#heard.set(key, time);
     for (const span of this.#spans) this.#due = Math.min(this.#due, time + span);
   }
 
@@ -124,18 +122,22 @@ export class Judges {
     if (!latest) return [];
     const { run, time, reading } = latest;
     // Another run's times say nothing about this one's.
-    if (this.#clock?.run !== run) this.#goOnFrom({ run, time });
-    this.#heardOf(key, time);
-    const now = Math.max(this.#clock?.time ?? time, time);
+    if (this.#clock?.run !== run) {
+      this.#clock = { run, time };
+      this.#heard.clear();
+      this.#due = Infinity;
+    }
+    const now = Math.max(this.#clock.time, time);
     this.#clock = { run, time: now };
+    this.#heardOf(key, now);
     if (now <= this.#due) return [];
     this.#due = Infinity;
     const alerts: Alert[] = [];
     // In an order that doesn't depend on which came first: a successor doesn't know that.
-    for (const [other, last] of [...this.#last].sort(([a], [b]) => a < b ? -1 : 1)) {
+    for (const [other, heard] of [...this.#heard].sort(([a], [b]) => a < b ? -1 : 1)) {
       for (const span of this.#spans) {
-        if (now > last + span) alerts.push(...this.#judges.get(other)?.silence(now, reading) ?? []);
-        else this.#due = Math.min(this.#due, last + span);
+        if (now <= heard + span) this.#due = Math.min(this.#due, heard + span);
+        else alerts.push(...this.#judges.get(other)?.silence(now - heard, now, reading) ?? []);
       }
     }
     return alerts;

@@ -4,13 +4,13 @@
  */
 import type { BatchHandler, BatchResult, Delivery, Message } from "../connection.ts";
 import { reasonOf } from "../script.ts";
-import { type Alert, type Measurement, runAndRow } from "../streams.ts";
+import { type Alert, type Measurement, originOf } from "../streams.ts";
 import type { EpisodeSummary } from "./episode.ts";
 import type { KeyJudge } from "./judge.ts";
 import { type JudgedOne, Judges, type JudgesOptions } from "./judges.ts";
 import type { Rule } from "./rules.ts";
 
-/** A summary lists so many episodes of a key, the latest. */
+/** A summary lists at most this number of episodes of a key, the latest. */
 const MAX_EPISODES = 10_000;
 
 /** A reading that has been judged. */
@@ -27,7 +27,7 @@ export interface KeySummary {
   readonly episodes: EpisodeSummary[];
 }
 
-/** What a monitor tells of, as it happens. */
+/** What a monitor reports, as it happens. */
 export interface MonitorListener {
   /** A reading was judged and its alerts are published; in order. */
   onJudged: (judged: JudgedReading) => void;
@@ -115,7 +115,7 @@ export class QueueMonitor {
       try {
         const { key, time, values } = this.#watch.measured(delivery);
         if (isEmpty(values)) continue;
-        const { run, row } = runAndRow(messageId);
+        const { run, row } = originOf(delivery);
         const one = judges.judge({ key, time, values }, { run, row });
         judged.push({ id: messageId ?? null, key, time, values, run, ...one, redelivered });
       } catch (error) {

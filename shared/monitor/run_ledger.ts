@@ -40,6 +40,11 @@ export class RunLedger {
     this.#priorRuns = [...saved.priorRuns];
   }
 
+  /** What the runs of several keys have in common: those without a name are one. */
+  get name(): string | null {
+    return this.run?.startsWith(UNNUMBERED) ? UNNUMBERED : this.run;
+  }
+
   save(): SavedRuns | null {
     if (this.run === null) return null;
     return { run: this.run, row: this.#row, priorRuns: [...this.#priorRuns] };

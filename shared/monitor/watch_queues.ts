@@ -2,7 +2,7 @@
 import { type Connection, consumeWithState, IdleWatch, queueOf } from "../connection.ts";
 import { type Queue, type QueueType, Standby, stateQueue } from "../connection.ts";
 import type { Output } from "../script.ts";
-import { type QueueNames, runAndRow, type Stream } from "../streams.ts";
+import { originOf, type QueueNames, type Stream } from "../streams.ts";
 import type { MonitorAnnouncer } from "./announcer.ts";
 import type { QueueMonitor } from "./queue_monitor.ts";
 
@@ -54,8 +54,12 @@ export async function watchQueues<K extends string>(
       prefetch: options.prefetch,
       exclusive: isOurs ? queueType === "classic" ? "refuse" : undefined : "wait",
       signal: AbortSignal.any([signal, idle.signal]),
+      onCrowded: () =>
+        out.note(
+          `${queue} has other consumers, and a monitor needs every reading: waiting until they have gone`,
+        ),
       restore: (saved) => monitor.restore(saved),
-      isFirst: ({ messageId }) => runAndRow(messageId).row === 1,
+      isFirst: (delivery) => originOf(delivery).row === 1,
       onReady() {
         if (waiting.delete(key) && waiting.size === 0) {
           out.event({ event: "ready", pid: Deno.pid, name });

@@ -2,7 +2,7 @@
  * Notices: what a mail, a text and a web hook say of an alert; pure.
  *
  * An alert's `<id>/<state>` is the key of its notice. Ids for mail servers and web hooks are made from it, so
- * that a notice sent twice can be told by its receiver.
+ * that a receiver recognises a notice that was sent twice.
  */
 import { createHash } from "node:crypto";
 import type { Delivery, Message } from "../connection.ts";

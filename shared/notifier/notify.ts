@@ -16,7 +16,7 @@ import {
   type Verdict,
 } from "../connection.ts";
 import { counted, inert, later, type Output, reasonOf, STOP_MS, unlessAborted } from "../script.ts";
-import { NOTICE_KINDS, noticeQueue } from "../streams.ts";
+import { deadHints, NOTICE_KINDS, noticeQueue } from "../streams.ts";
 import { RecentIds } from "../worker.ts";
 import { Backlog } from "./backlog.ts";
 import { decodeNotice, headline, type Notice, noticeMessage } from "./notices.ts";
@@ -60,7 +60,8 @@ export async function notify(
   const incoming = queueOf(alerts, "own");
   const queues = senders.map(({ kind }) => noticeQueue(kind, alerts));
   const dead = deadQueue(alerts);
-  // The alerts' own queue too: what is wrong with it is told before anything is sent.
+  const hintOf = await deadHints();
+  // The alerts' own queue too: what is wrong with it is reported before anything is sent.
   const topology = [incoming, ...queues, dead];
   using publisher = await Publisher.open(connection, topology, { returned: "declare" });
   using idle = new IdleWatch(
@@ -103,7 +104,10 @@ export async function notify(
         const id = messageId || null;
         out.problem(
           { event: "dead", queue: alerts, id, reason },
-          () => `${inert(id ?? "A message without id")} moved to ${dead.queue}: ${reason}`,
+          () =>
+            `${inert(id ?? "A message without id")} moved to ${dead.queue}: ${reason}${
+              hintOf(alerts)
+            }`,
         );
       },
     }).catch((error) => {

@@ -11,7 +11,7 @@ import {
 } from "../streams.ts";
 import type { CsvRecord } from "./csv.ts";
 
-/** So many cells of a header are shown, each up to so many characters. */
+/** An error line shows at most this many cells of a header, each up to this length, in characters. */
 const MAX_HEADER_CELLS = 10;
 const MAX_HEADER_CELL = 40;
 

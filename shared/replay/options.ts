@@ -59,7 +59,7 @@ export function replayOptions<K extends string, L extends K = K>(
     speed: optional(
       "FACTOR",
       number(0, { open: true }),
-      "recorded pace, so many times as fast; excludes --interval",
+      "recorded pace, sped up by this factor; excludes --interval",
     ),
     skip: withDefault("N", integer(0), "0", "leave out the first N rows"),
     limit: optional("N", integer(1), "stop after N rows (default all)"),

@@ -16,7 +16,7 @@ import {
 
 export type { RowForm } from "./header.ts";
 
-/** A rejected row is shown up to so many characters. */
+/** The line of a rejected row shows at most this much of it, in characters. */
 const MAX_SHOWN = 500;
 
 /** A row of a run. */

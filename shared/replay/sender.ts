@@ -43,8 +43,9 @@ export class Tally {
   }
 
   /**
-   * Takes a row that makes so many messages.
+   * Takes a row.
    *
+   * @param messages How many it makes.
    * @param awaited Whether their confirms will come; in a dry run they don't.
    * @returns The row's key for {@link settle}.
    */
@@ -131,7 +132,7 @@ export class Sender<Item, K extends string, Row> {
     this.tally = new Tally(options.start);
   }
 
-  /** Sends all messages of a row; what becomes of them is counted as the broker tells. */
+  /** Sends all messages of a row; what becomes of them is counted when the broker reports it. */
   send(id: RowId, row: Row): void {
     const { usage, publisher, messages, encode } = this.#options;
     const outgoing = messages(row);
@@ -139,7 +140,7 @@ export class Sender<Item, K extends string, Row> {
     for (const { to, part, name, routingKey, item } of outgoing) {
       const message = {
         ...this.#destination(to, routingKey),
-        ...messageOf(encode(item), idOf(id, part, name), usage.script),
+        ...messageOf(encode(item), { id: idOf(id, part, name), app: usage.script }, name && id),
       };
       if (!publisher) this.#published(id, message);
       else {
@@ -263,11 +264,15 @@ export function idOf({ run, row }: RowId, part?: string, name: string | number =
   return part === undefined ? `${run}/${name}` : `${run}/${name}/${part}`;
 }
 
-/** Gives a message its id and the properties that all have. */
+/**
+ * Gives a message its id and the properties that all have.
+ *
+ * @param origin Its row, where its id doesn't say it.
+ */
 function messageOf(
   { body, contentType }: Encoded,
-  id: string,
-  app: string,
+  { id, app }: { id: string; app: string },
+  origin: RowId | "" | undefined,
 ): Pick<Message, "body" | "properties"> {
   return {
     body: Buffer.from(body),
@@ -275,7 +280,10 @@ function messageOf(
       ...contentType === undefined ? {} : { contentType },
       messageId: id,
       appId: app,
-      headers: { "published-at": Date.now() },
+      headers: {
+        "published-at": Date.now(),
+        ...(origin ? { run: origin.run, row: origin.row } : {}),
+      },
     },
   };
 }

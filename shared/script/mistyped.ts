@@ -2,7 +2,7 @@
 import { distance } from "fastest-levenshtein";
 import { withoutPassword } from "./errors.ts";
 
-/** So many letters may be wrong, missing or too many in a flag that is nearly another one. */
+/** In a flag that is nearly another one, at most this many letters are wrong, missing or too many. */
 const MAX_TYPOS = 2;
 
 /** What `parseArgs` has against a command line, and what to type instead. */

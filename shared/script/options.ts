@@ -5,7 +5,7 @@
  */
 import { reasonOf, UsageError, withoutPassword } from "./errors.ts";
 import { explainMistyped } from "./mistyped.ts";
-import { dirname, isAbsolute, resolve } from "node:path";
+import { dirname, isAbsolute, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 /** One flag: `--name VALUE`, or a switch when `value` is absent. */
@@ -258,6 +258,12 @@ export function fromHere(path: string): string {
   const typedIn = initial || cwd;
   // Short, as it was typed, where that is the same.
   return isAbsolute(path) || typedIn === PROJECT ? path : resolve(typedIn, path);
+}
+
+/** A path that is relative to the project where the file lies in it, and else as it is. */
+export function inProject(path: string): string {
+  const within = relative(PROJECT, resolve(PROJECT, path));
+  return within.startsWith("..") || isAbsolute(within) ? path : within;
 }
 
 /** A file or folder of the project. */

@@ -32,8 +32,8 @@ export interface Alert {
   readonly mean?: number;
   /** How many readings the window held. */
   readonly readings: number;
-  /** Set when the alert resolved because another run began. */
-  readonly reason?: "new run";
+  /** `new run` when it resolved because another run began, `silent` when it opened because no reading came. */
+  readonly reason?: "new run" | "silent";
 }
 
 /** How a stream's alerts are written, read and called. */
@@ -115,7 +115,7 @@ const GenericBody: z.ZodType<Alert> = z.object({
   mean: Value.exactOptional(),
   readings: z.int().min(0),
   unit: Unit.optional(),
-  reason: z.literal("new run").exactOptional(),
+  reason: z.enum(["new run", "silent"]).exactOptional(),
 }).transform(({ column, unit = "", ...alert }) => ({ ...alert, quantity: column, unit }));
 
 /**
@@ -190,6 +190,16 @@ export function lastedText({ opened, at, reason }: Alert): string {
   return reason === "new run" || seconds < 0 ? "" : lengthText(seconds);
 }
 
+/** What has happened, of an open alert; not what is so now. */
+export function happenedText(alert: Alert, words: AlertWords, spanMs: number): string {
+  const { key, rule, value, unit, reason } = alert;
+  const name = words.keyName(key);
+  if (reason === "silent") {
+    return `${name} ${rule}: no reading any more, the last was ${withUnit(value, unit)}`;
+  }
+  return `${name} ${words.happened(alert)}${spanMs > 0 ? ` in ${spanText(spanMs)}` : ""}`;
+}
+
 /**
  * What an alert says, in one line.
  *
@@ -204,7 +214,10 @@ export function alertText(
   const { key, rule, state, opened, value, unit, reason } = alert;
   const name = words.keyName(key);
   const now = `now ${withUnit(value, unit)}`;
-  if (state === "open") return `${name} ${words.happened(alert)} in ${spanText(spanMs)}, ${now}`;
+  if (state === "open") {
+    const happened = happenedText(alert, words, spanMs);
+    return reason === "silent" ? happened : `${happened}, ${now}`;
+  }
   const why = reason === "new run" ? `, because ${words.newRun}` : "";
   const length = lasted ? lastedText(alert) : "";
   const after = length === "" ? "" : ` after ${length}`;

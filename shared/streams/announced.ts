@@ -1,7 +1,10 @@
 /** What is announced of a row that was published. */
 import type { AnyStream, Outgoing } from "./stream.ts";
 
-/** A stream of work announces its first item, a stream of measurements every measurement. */
+/**
+ * A stream of work announces its first item, a stream of measurements every measurement. The item's id is
+ * `<run>/<row>`, with what is `named` in the place of the row, and `/<part>` behind where there is one.
+ */
 export function publishedNews<Row>(
   { name, panel }: AnyStream,
   messages: (row: Row) => readonly Outgoing<unknown, string>[],
@@ -10,7 +13,9 @@ export function publishedNews<Row>(
   if (panel.kind === "work") {
     const body = (row: Row) => {
       const [first] = messages(row);
-      return first ? { ...panel.shown(first.item) } : {};
+      if (!first) return {};
+      const { item, name: named, part } = first;
+      return { ...panel.shown(item), named, part };
     };
     return { key, body };
   }

@@ -21,7 +21,7 @@ export type CsvStream = Stream<CsvRow, "rows", CsvLine> & {
   readonly csv: CsvForm<CsvRow, "rows", CsvLine>;
 };
 
-/** A cell in a line for people has so many characters. */
+/** A line for people shows at most this much of a cell, in characters. */
 const MAX_CELL = 200;
 
 /** With the run before it an id must fit into 255 bytes, and so must a routing key. */

@@ -37,7 +37,7 @@ function wrongWith(issue: z.core.$ZodIssue | undefined, value: unknown): string 
     return `${at && `${at}: `}${expected}, got ${type}`;
   }
   // The library's own sentences don't say what of.
-  return /^(Invalid|Too) /.test(issue.message) ? `${at}: ${issue.message}` : issue.message;
+  return /^(Invalid|Too|must) /.test(issue.message) ? `${at}: ${issue.message}` : issue.message;
 }
 
 /**
@@ -82,9 +82,26 @@ export function numberIn({ headers }: Delivery, name: string): number | undefine
 /** Alerts' ids begin with the run, and must fit into a message id: a run of more bytes isn't ours. */
 const MAX_RUN = 200;
 
+/** Run and row of a message: by its headers, where its id is another; else by its id. */
+export function originOf({ messageId, headers }: Delivery): { run?: string; row?: number } {
+  const { run, row } = headers ?? {};
+  if (typeof run === "string" && typeof row === "number" && Number.isSafeInteger(row) && row > 0) {
+    return Buffer.byteLength(run) > MAX_RUN ? {} : { run, row };
+  }
+  return runAndRow(messageId);
+}
+
 /** Run and row of a message id `<run>/<row>[/<part>]`; nothing for the ids of other programs. */
 export function runAndRow(messageId: string | undefined): { run?: string; row?: number } {
   const [, run, row] = /^(.+?)\/(\d{1,15})(?:\/[^/]+)?$/.exec(messageId ?? "") ?? [];
   if (run === undefined || row === undefined || Buffer.byteLength(run) > MAX_RUN) return {};
   return { run, row: Number(row) };
+}
+
+/** Bytes of a body that are announced. */
+const MAX_BODY_START = 200;
+
+/** How a body begins, for people. */
+export function startOfBody({ body }: Pick<Delivery, "body">): string {
+  return new TextDecoder().decode(body.subarray(0, MAX_BODY_START));
 }

@@ -59,7 +59,7 @@ export const DESCRIPTION_OPTIONS = {
   alert: repeatable("RULE", text, "a rule, such as 'high: last above 90 for 5m'"),
 };
 
-/** What is said of a CSV; what isn't is left out, or an empty list. */
+/** The description of a CSV; what it doesn't say is left out, or an empty list. */
 export type CsvDescription = Partial<Values<typeof DESCRIPTION_OPTIONS>>;
 
 /** The flag of a file with a description. */
@@ -74,10 +74,8 @@ const Word = z.union([z.string(), z.number()]).transform(String);
 
 /** Forms that say more than a flag can: names of columns may have any characters in them. */
 const LISTS = {
-  types: z.record(z.string(), z.enum(["text", "number"])).transform((columns): CellTypes => ({
-    others: "any",
-    columns: new Map(Object.entries(columns)),
-  })),
+  types: z.preprocess(entriesOf, z.array(z.tuple([z.string(), z.enum(["text", "number"])])))
+    .transform((columns): CellTypes => ({ others: "any", columns: new Map(columns) })),
   show: z.array(z.string()).min(1),
   alert: z.array(z.string()),
 };
@@ -88,7 +86,7 @@ const ACCEPTED: Readonly<Record<string, string>> = {
   alert: "must be text, or a list of rules",
 };
 
-/** A value in an error line has so many characters. */
+/** An error line shows at most this much of a value, in characters. */
 const MAX_FOUND = 40;
 
 const FILE = z.strictObject(Object.fromEntries(
@@ -119,7 +117,7 @@ const NAMES = new Map(Object.keys(DESCRIPTION_OPTIONS).map((name) => [kebab(name
 export function parseDescription(json: string, what: string): CsvDescription {
   let value: unknown;
   try {
-    value = JSON.parse(json);
+    value = JSON.parse(json.replace(/^\ufeff/, ""));
   } catch (error) {
     throw new UsageError(`${what} is not JSON: ${reasonOf(error).split("\n")[0]}`);
   }
@@ -130,7 +128,7 @@ export function parseDescription(json: string, what: string): CsvDescription {
 }
 
 /**
- * What the flags of a script say of its CSV, and where they don't, the file of `--stream`.
+ * The description that the flags of a script make; what they leave out comes from the file of `--stream`.
  *
  * @throws {UsageError} If the file can't be read, or isn't a description.
  */
@@ -192,6 +190,12 @@ function reasonIn(issue: z.core.$ZodIssue | undefined): string | undefined {
   return issue.errors.flat().map(reasonIn).find((reason) => reason !== undefined);
 }
 
+/** The fields of an object; a schema of a record would leave out one called `__proto__`. */
+function entriesOf(value: unknown): [string, unknown][] | undefined {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? Object.entries(value) : undefined;
+}
+
 /** Keeps what was typed, once it can be read. */
 function typed(parse: (text: string) => unknown): (text: string) => string {
   return (value) => {
@@ -200,7 +204,7 @@ function typed(parse: (text: string) => unknown): (text: string) => string {
   };
 }
 
-/** AMQP's names have so many bytes. */
+/** The longest name of an exchange, in bytes. */
 const MAX_EXCHANGE_BYTES = 255;
 
 function exchangeName(value: string): string {

@@ -54,7 +54,7 @@ export function ticketOf(submitted: number, name: unknown, category: unknown): T
   return { submitted, ...check(Request, { name, category }) };
 }
 
-/** When a ticket was submitted, as people and events are told. */
+/** When a ticket was submitted, as lines and events say it. */
 export function submittedText({ submitted }: Ticket): string {
   return formatLocalTime(submitted);
 }

@@ -46,6 +46,19 @@ function namesIn(folder: string): string[] {
   }
 }
 
+/**
+ * What ends the line that reports a dead letter: of a queue that `deno task dead` doesn't show by itself, what to type.
+ */
+export async function deadHints(): Promise<(queue: string) => string> {
+  const known = queuesOf(await knownStreams(() => {}))
+    .filter(({ deadElsewhere }) => !deadElsewhere).map(({ name }) => name);
+  return (queue) => known.includes(queue) ? "" : `: deno task dead --queue ${shellWord(queue)}`;
+}
+
+function shellWord(text: string): string {
+  return /^[\w.:/-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** The queues of streams. */
 export function queuesOf(streams: readonly AnyStream[]): StreamQueue[] {
   return streams.flatMap(({ queues }) => Object.values(queues));

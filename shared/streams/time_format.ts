@@ -38,7 +38,8 @@ const MONTHS = [
 ];
 
 /** The latest time that a date can have, in ms. */
-const MAX_TIME = 8.64e15;
+const MIN_TIME = Date.UTC(-1, 12);
+const MAX_TIME = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
 
 /**
  * What reads times of a form.
@@ -93,7 +94,7 @@ function epoch(unitMs: number, unit: string): TimeFormat {
   return (text) => {
     const trimmed = text.trim();
     const ms = /^-?\d+(\.\d+)?$/.test(trimmed) ? Math.round(Number(trimmed) * unitMs) : NaN;
-    if (!(Math.abs(ms) <= MAX_TIME)) throw unreadable(text, unit);
+    if (!(ms >= MIN_TIME && ms <= MAX_TIME)) throw unreadable(text, unit);
     return { local: ms, instant: ms };
   };
 }

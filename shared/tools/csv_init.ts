@@ -8,8 +8,8 @@
  * Needs `data/` to read, no broker.
  */
 import { openCsv } from "../replay.ts";
-import { counted, fromHere, optional, type Output, OUTPUT_OPTIONS } from "../script.ts";
-import { run, type Script, UsageError } from "../script.ts";
+import { counted, fromHere, inProject, optional, type Output } from "../script.ts";
+import { OUTPUT_OPTIONS, run, type Script, unlessAborted, UsageError } from "../script.ts";
 import { delimiter, requireQueueName } from "../streams.ts";
 import { columnsOf, decimalOf, intervalText, keysAmong } from "./csv_init/guesses.ts";
 import { timeAmong, typeOf, usualGap } from "./csv_init/guesses.ts";
@@ -43,21 +43,25 @@ function queueFor(path: string): string {
   }
 }
 
-async function init({ values, words, out, usage: { task } }: Script<typeof usage.options>) {
+async function init(
+  { values, words, out, signal, usage: { task } }: Script<typeof usage.options>,
+): Promise<void> {
   const [typed, ...more] = words;
   if (typed === undefined || more.length > 0) {
     throw new UsageError("Give one CSV: deno task csv:init FILE, - for standard input");
   }
   const path = typed === "-" ? typed : fromHere(typed);
-  const { bytes } = await openCsv({ file: path, flag: "", task });
-  const sample = await readSample(bytes, values.delimiter);
+  const reading = openCsv({ file: path, flag: "", task })
+    .then(({ bytes }) => readSample(bytes, values.delimiter));
+  const sample = await unlessAborted(reading, signal);
+  if (!sample) return;
   const description = describe(sample, out);
-  const named = path === "-" ? { queue: "rows" } : { file: path, queue: queueFor(path) };
+  const named = path === "-" ? { queue: "rows" } : { file: inProject(path), queue: queueFor(path) };
   // A description is a file: printed whatever --quiet says.
   console.log(JSON.stringify({ ...named, ...description }, null, values.json ? undefined : 2));
 }
 
-/** What a sample shows, in the form of a description; the reasons are told. */
+/** What a sample shows, in the form of a description; notes say why. */
 function describe(sample: Awaited<ReturnType<typeof readSample>>, out: Output) {
   const { delimiter, header, rows, malformed, isCut } = sample;
   const columns = columnsOf(header, rows);

@@ -242,7 +242,7 @@ browserTest("a stream that nobody has told the board of describes itself", async
   await browser.open(url);
   await browser.until(`${text("#status")} === "Live"`);
   const known = await browser.evaluate<string[]>(texts("#streams h2"));
-  assert.deepEqual(known, ["Help desk", "Work queue", "Smart smoker"]);
+  assert.deepEqual(known.slice(0, 3), ["Help desk", "Work queue", "Smart smoker"]);
 
   const totals = { handled: 0, duplicates: 0, dead: 0, groups: {} };
   const groups = { x: HOSTILE, y: "second" };
@@ -261,7 +261,7 @@ browserTest("a stream that nobody has told the board of describes itself", async
   };
   say("csv/or.ders.presence", orders);
   say("beds.presence", beds);
-  await browser.until(`${texts("#streams h2")}.length === 5`);
+  await browser.until(`${texts("#streams h2")}.length === ${known.length + 2}`);
   assert.deepEqual(await browser.evaluate(texts("#streams h2")), [...known, HOSTILE, "Beds"]);
 
   const order = { name: "ann", instance: "a", worker: "ann", id: "r/1", redelivered: false };

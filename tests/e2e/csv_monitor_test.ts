@@ -1,7 +1,7 @@
 /** Monitoring any CSV: rules of the command line, a window for each value of a column. */
 import assert from "node:assert/strict";
 import type { Event } from "../../shared/script.ts";
-import { e2e, eventsOf, summaryOf, takeRaw, Vhost } from "./harness.ts";
+import { e2e, eventsOf, eventually, queueNames, summaryOf, takeRaw, Vhost } from "./harness.ts";
 import { TaskProcess } from "../../shared/tools/demo/task_process.ts";
 
 const COOK = "data/smoker-temps.csv";
@@ -104,37 +104,106 @@ e2e("what can't be monitored ends with one line, and exit code 2", async () => {
   }
 });
 
-e2e(
-  "a queue that was declared before, plain, is watched by one monitor after the other",
-  async () => {
+const WATCH = ["--queue", "q", "--by", "host", "--value", "cpu", "--time", "time"];
+const HIGH = ["--window", "2m", "--alert", "last above 90", "--exit-when-idle", "3s"];
+
+/** So many readings of one host, a second apart. */
+function seconds(count: number): string {
+  const rows = Array.from({ length: count }, (_, index) => {
+    const time = new Date(Date.UTC(2024, 6, 1, 8) + index * 1000).toISOString().slice(0, 19);
+    return `${time},a,50`;
+  });
+  return ["time,host,cpu", ...rows].join("\n") + "\n";
+}
+
+for (const type of ["quorum", "classic"]) {
+  e2e(`a plain ${type} queue of others is read by one monitor at a time`, async () => {
     await using vhost = await Vhost.create();
-    const produce = ["--queue", "q", "--file", "-", "--run", "r"];
-    await vhost.run("csv:produce", produce, { input: HOSTS });
-    const flags = [
-      "--queue",
-      "q",
-      "--by",
-      "host",
-      "--value",
-      "cpu",
-      "--time",
-      "time",
-      "--window",
-      "2m",
-    ];
-    const rules = ["--alert", "last above 90", "--exit-when-idle", "2s"];
-    const first = await vhost.start("csv:monitor", [...flags, ...rules]).ready();
-    await first.until((events) => eventsOf({ events }, "reading").length === 7);
-    const second = await vhost.start("csv:monitor", [...flags, ...rules]).ready();
+    // Declared before, without a single active consumer.
+    const produce = ["--queue", "q", "--file", "-", "--run", "r", "--queue-type", type];
+    await vhost.run("csv:produce", [...produce, "--limit", "1"], { input: seconds(1) });
+    const first = await vhost.start("csv:monitor", [...WATCH, ...HIGH]).ready();
+    const second = await vhost.start("csv:monitor", [...WATCH, ...HIGH]).ready();
+    const rows = (process: TaskProcess) =>
+      eventsOf(process, "reading").map(({ id }) => Number(String(id).split("/").at(-1)));
+    await vhost.run("csv:produce", [...produce, "--skip", "1"], { input: seconds(60) });
+    await first.until((events) => eventsOf({ events }, "reading").length >= 60);
     await first.kill("KILL");
     await first.ended;
-    // Nothing is judged twice: the second goes on from the state of the first.
-    const more = `time,host,cpu\n2024-07-01T08:09:00,a,10\n`;
-    await vhost.run("csv:produce", [...produce, "--skip", "7"], { input: HOSTS + more.slice(14) });
+    await vhost.run("csv:produce", [...produce, "--skip", "60"], { input: seconds(100) });
     const { code, stderr } = await second.ended;
     assert.equal(code, 0, stderr);
     assert.match(stderr, /q has a monitor: standing by/);
-    assert.deepEqual(eventsOf(second, "reading").map(({ id }) => id), ["r/8"]);
+    const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+    assert.deepEqual(rows(first), upTo(60));
+    // What the first had printed and not yet saved when it was killed is judged again.
+    const again = rows(second).filter((row) => row <= 60);
+    assert.deepEqual([...new Set([...rows(first), ...rows(second)])], upTo(100));
+    assert.ok(again.length < 60, String(again));
+  });
+}
+
+e2e("a worker in the same queue is in a monitor's way: it waits, and says so", async () => {
+  await using vhost = await Vhost.create();
+  await vhost.run("csv:produce", ["--queue", "q", "--file", "-"], { input: seconds(1) });
+  const worker = await vhost.start("csv:work", ["--queue", "q", "--handle", "0"]).ready();
+  await worker.until((events) => eventsOf({ events }, "message").length === 1);
+  const monitor = vhost.start("csv:monitor", [...WATCH, ...HIGH]);
+  const isThere = async () => (await queueNames(vhost)).includes("q.monitor");
+  await eventually("the monitor to hold the queue's name", isThere);
+  assert.deepEqual(monitor.events, []);
+  await worker.kill("INT");
+  await worker.ended;
+  await monitor.ready();
+  await monitor.kill("INT");
+  const { stderr } = await monitor.ended;
+  assert.match(stderr, /q has other consumers, and a monitor needs every reading/);
+});
+
+e2e("ids of the user's own leave a monitor the rows", async () => {
+  await using vhost = await Vhost.create();
+  const named = seconds(30).split("\n").map((line, index) =>
+    line === "" ? line : index === 0 ? `${line},nr` : `${line},2024/${(index * 7) % 31}`
+  ).join("\n");
+  await vhost.run("csv:produce", ["--queue", "q", "--file", "-", "--run", "r", "--id", "nr"], {
+    input: named,
+  });
+  const { code, summary } = await vhost.run("csv:monitor", [...WATCH, ...HIGH]);
+  assert.equal(code, 0);
+  assert.deepEqual([summary.readings, summary.duplicates, summary.late], [30, 0, 0]);
+});
+
+e2e("`--purge` empties the state of whoever has watched the queue", async () => {
+  await using vhost = await Vhost.create();
+  const produce = ["--queue", "q", "--file", "-", "--run", "r", "--purge"];
+  for (let pass = 1; pass <= 2; pass++) {
+    await vhost.run("csv:produce", produce, { input: seconds(10) });
+    const { summary } = await vhost.run("csv:monitor", [...WATCH, ...HIGH]);
+    assert.deepEqual([summary.readings, summary.duplicates], [10, 0], `pass ${pass}`);
+  }
+});
+
+e2e(
+  "a file sorted by key and not by time holds no silence; a backtest skips what can't be judged",
+  async () => {
+    const sorted = ["a", "b", "c"].flatMap((host) =>
+      Array.from(
+        { length: 60 },
+        (_, minute) => `2024-07-01T08:${String(minute).padStart(2, "0")}:00,${host},50`,
+      )
+    );
+    const rows = ["time,host,cpu", ...sorted, "2024-07-01T09:00:00,__proto__,50"];
+    const { code, events } = await backtest("csv:monitor", [
+      ...WATCH,
+      ...["--backtest", "-", "--window", "5m", "--alert", "silent above 5m"],
+    ], rows.join("\n"));
+    assert.equal(code, 2);
+    assert.deepEqual(eventsOf({ events }, "alert"), []);
+    assert.deepEqual(
+      eventsOf({ events }, "rejected").map(({ line }) => line),
+      [182],
+    );
+    assert.equal(summaryOf({ events }).readings, 180);
   },
 );
 

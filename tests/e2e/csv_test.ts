@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { parse } from "csv-parse/sync";
 import { queueOf } from "../../shared/connection.ts";
-import type { Event } from "../../shared/script.ts";
+import { type Event, PROJECT } from "../../shared/script.ts";
 import { ProjectCopy } from "../fixtures/project_copy.ts";
 import { admin, e2e, eventsOf, summaryOf, takeRaw, Vhost } from "./harness.ts";
 
@@ -329,6 +329,83 @@ e2e("what isn't a JSON object, or lacks a column that is shown, is a dead letter
   const letters = await takeRaw(vhost.url, "q.dead");
   assert.deepEqual(letters.map(({ body }) => String(body)), ["hello", "[1]", '{"nr":2}']);
 });
+
+e2e(
+  "a shown column that the first message lacks ends the worker, and nothing is lost",
+  async () => {
+    await using vhost = await Vhost.create();
+    await produce(vhost, "host,cpu\na,1\nb,2\nc,3\n", "--queue", "q");
+    const worker = vhost.start("csv:work", [...FAST, "--queue", "q", "--show", "hots,cpu"]);
+    assertMisused(
+      await worker.ended,
+      /^--show: column "hots" is missing in the first message; it has "host", "cpu"\n$/,
+    );
+    assert.deepEqual(eventsOf(worker, "dead"), []);
+    const messages = await workOff(vhost, "--queue", "q", "--show", "host,cpu");
+    assert.deepEqual(messages.map(({ body }) => Object(body).host), ["a", "b", "c"]);
+    assert.equal((await takeRaw(vhost.url, "q.dead")).length, 0);
+  },
+);
+
+e2e("a line that is too long ends a replay with its summary and how to go on", async () => {
+  await using vhost = await Vhost.create();
+  const rows = "a,b\n1,2\n3,4\n";
+  const long = "x".repeat(2 * 1024 * 1024);
+  const { code, stderr, summary } = await produce(vhost, rows + long, "--queue", "q");
+  assert.equal(code, 2);
+  const { confirmed, failed, nextRow } = summary;
+  assert.deepEqual([confirmed, failed, nextRow], [2, 0, 3]);
+  assert.match(
+    stderr,
+    /^To go on: .* --run r --skip 2, .*\nLine 4 or later is longer than 1 MiB: is this a CSV\?\n$/,
+  );
+  // Nothing was sent: nothing to go on with.
+  const nothing = vhost.start("csv:produce", ["--file", "-", "--queue", "q"], { input: long });
+  assertMisused(await nothing.ended, /^Line 1 or later is longer than 1 MiB/);
+  assert.deepEqual(eventsOf(nothing, "summary"), []);
+});
+
+e2e("csv:init ends on Ctrl-C while standard input is silent", async () => {
+  const child = new Deno.Command("deno", {
+    args: ["run", "-A", "shared/tools/csv_init.ts", "-"],
+    ...{ cwd: PROJECT, stdin: "piped", stdout: "piped", stderr: "null" },
+  }).spawn();
+  const output = new Response(child.stdout).text();
+  // More than a pipe holds: who has taken that listens to signals, too.
+  const writer = child.stdin.getWriter();
+  const row = `${"x".repeat(1000)},y\n`;
+  await writer.write(new TextEncoder().encode(`a,b\n${row.repeat(300)}`));
+  const killed = performance.now();
+  await new Deno.Command("kill", { args: ["-INT", String(child.pid)] }).output();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error("it hasn't ended")), 5000);
+  });
+  try {
+    const { code } = await Promise.race([child.status, late]);
+    assert.deepEqual([code, await output], [0, ""]);
+    assert.ok(performance.now() - killed < 2000);
+  } finally {
+    clearTimeout(timer);
+    await writer.abort().catch(() => {});
+    await child.status;
+  }
+});
+
+e2e(
+  "csv:init writes a file of the project as the tasks find it, wherever it was typed",
+  async () => {
+    await using project = await ProjectCopy.create();
+    await using vhost = await Vhost.create();
+    const options = { project: project.folder, env: { INIT_CWD: `${project.folder}/data` } };
+    const cases = ["bike-trips.csv", "./bike-trips.csv", `${project.folder}/data/bike-trips.csv`];
+    for (const typed of cases) {
+      const init = vhost.start("csv:init", [typed], options);
+      assert.equal((await init.ended).code, 0);
+      assert.deepEqual(init.events.map(({ file }) => file), ["data/bike-trips.csv"], typed);
+    }
+  },
+);
 
 e2e("a queue of the user's own is taken as it is, by producer and worker", async () => {
   await using vhost = await Vhost.create();

@@ -1,5 +1,6 @@
 /** What the tools know of any CSV: `queues --peek`, and the streams that are described in `data/`. */
 import assert from "node:assert/strict";
+import { PROJECT } from "../../shared/script.ts";
 import { ProjectCopy } from "../fixtures/project_copy.ts";
 import { admin, e2e, eventsOf, takeRaw, Vhost } from "./harness.ts";
 
@@ -102,3 +103,32 @@ e2e(
     assert.equal((await takeRaw(vhost.url, "my_rows")).length, 1);
   },
 );
+
+e2e("a dead letter of a queue that `dead` doesn't show by itself says what to type", async () => {
+  await using vhost = await Vhost.create();
+  const ordered = { "x-queue-type": "quorum", "x-single-active-consumer": true };
+  const queues = { "my rows": {}, rvq: ordered, bike_trips: {}, task_queue: {} };
+  for (const [queue, more] of Object.entries(queues)) {
+    const declared = { durable: true, arguments: { "x-queue-type": "quorum", ...more } };
+    await admin("PUT", `/queues/${vhost.name}/${encodeURIComponent(queue)}`, declared);
+    await publish(vhost, queue, "hello");
+  }
+  const work = ["csv:work", "--queue"];
+  const rules = ["--window", "5", "--alert", "last above 9"];
+  const cases: [task: string[], line: RegExp][] = [
+    [[...work, "my rows"], /moved to my rows\.dead: .*: deno task dead --queue 'my rows'$/m],
+    [
+      ["csv:monitor", "--queue", "rvq", "--value", "n", ...rules],
+      /moved to rvq\.dead: .*: deno task dead --queue rvq$/m,
+    ],
+    [[...work, "bike_trips"], /moved to bike_trips\.dead: (?!.*deno task).*$/m],
+    [[...work, "task_queue"], /moved to task_queue\.dead: (?!.*deno task).*$/m],
+  ];
+  for (const [task, line] of cases) {
+    const { stderr } = await new Deno.Command("deno", {
+      args: ["task", "--quiet", ...task, "--exit-when-idle", "1s"],
+      ...{ cwd: PROJECT, env: { NO_COLOR: "1", DENO_NO_PROMPT: "1", ...vhost.env } },
+    }).output();
+    assert.match(new TextDecoder().decode(stderr), line);
+  }
+});

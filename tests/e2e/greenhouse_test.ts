@@ -229,3 +229,32 @@ e2e("its alerts come by mail, in its words and units", async () => {
   const still = server.mails.find((mail) => /^bed-4 still: /.test(header(mail, "subject") ?? ""));
   assert.match(header(still!, "subject") ?? "", /humidity 61 to 61 % in 10 min, now 61 %$/);
 });
+
+/** What the board's page is sent, read until it says something. */
+async function boardSays(url: string, wanted: RegExp): Promise<string> {
+  const deadline = AbortSignal.timeout(20_000);
+  const { body } = await fetch(`${url}/events`, { signal: deadline });
+  assert.ok(body);
+  let said = "";
+  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+    said += text;
+    if (wanted.test(said)) break;
+  }
+  return said;
+}
+
+e2e("the board shows it by its names, with its units and alerts", async () => {
+  await using vhost = await Vhost.create();
+  await using copy = await greenhouse();
+  const project = copy.folder;
+  const board = await vhost.start("board", ["--port", "0"], { project }).ready();
+  const url = String(board.events[0]?.url);
+  const monitor = await vhost.start("greenhouse:monitor", [], { project }).ready();
+  await vhost.run("greenhouse:produce", ["--interval", "0", "--run", "r"], { project });
+  const said = await boardSays(url, /Tomatoes hot: temperature/);
+  for (const word of ["Greenhouse", "Peppers", "°C", "humidity", "greenhouse_watering"]) {
+    assert.ok(said.includes(word), word);
+  }
+  await monitor.kill("INT");
+  await monitor.ended;
+});

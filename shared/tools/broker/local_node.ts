@@ -31,7 +31,7 @@ const TOO_SOON = /incompatible_feature_flags, *\{badrpc/;
 /** Where packages put it. Debian's wrapper in /usr/sbin would change user and folder. */
 const SERVERS = ["/usr/lib/rabbitmq/bin", "/opt/homebrew/sbin", "/usr/local/sbin"]
   .map((folder) => `${folder}/rabbitmq-server`);
-/** How to wait: `report` is told again and again what for. */
+/** How to wait: `report` is called again and again with what is waited for. */
 export interface Waiting {
   readonly signal: AbortSignal;
   readonly report: (what: string) => void;

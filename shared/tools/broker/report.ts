@@ -1,4 +1,4 @@
-/** What `deno task broker` tells people and programs of the brokers on this machine. */
+/** What `deno task broker` prints about the brokers on this machine, for people and programs. */
 import { adminSite, brokerAddress } from "../../connection.ts";
 import type { Output } from "../../script.ts";
 import {
@@ -14,7 +14,7 @@ import { portRange } from "./cluster.ts";
 import { logFile, runningPid } from "./local_node.ts";
 import type { NodeOptions } from "./node_conf.ts";
 
-/** Every task may reach these without being told. */
+/** Every task may reach these without `AMQP_HOST`. */
 const ALLOWED_PORTS = [5672, 5673, 5674];
 
 /** The facts about a broker that was started here. */
@@ -47,7 +47,7 @@ function howToUse(ports: readonly number[]): string {
  * Says that a broker, or a whole cluster, runs.
  *
  * @param nodes Those it consists of here; none if it is elsewhere.
- * @param started Ports that had to be started for it, which took so many seconds.
+ * @param started Ports that had to be started for it, which took `seconds`.
  */
 export async function sayRunning(
   { hostname, port, tls, product, version }: Found,

@@ -88,7 +88,7 @@ function clusterTarget(
   return { address: brokerAddress(localUrl(ports)), nodes: clusterNodes(ports, data) };
 }
 
-/** The node whose folder this is, else the first in it, on a port if one is said. */
+/** The node whose folder this is, else the first in it, on a port if one is given. */
 async function nodeIn(data: string, port: number | undefined): Promise<NodeOptions | undefined> {
   return await configuredNode(data) ??
     (await listNodes(data, 1)).find((node) => port === undefined || node.port === port);

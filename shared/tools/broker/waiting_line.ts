@@ -24,11 +24,11 @@ export class WaitingLine implements Waiting, Disposable {
       if (!this.#live) this.#out.note(`${what} …`);
     }
     const seconds = Math.round((Date.now() - this.#since) / 1000);
-    // The cursor stays at the line's start, so that whatever is said next replaces it.
+    // The cursor stays at the line's start, so that whatever is printed next replaces it.
     if (this.#live) write(`${what} … ${seconds} s\r`);
   };
 
-  /** Makes room for what is said next. */
+  /** Makes room for what is printed next. */
   clear(): void {
     if (this.#live && this.#what !== "") write("\x1b[K");
     this.#what = "";

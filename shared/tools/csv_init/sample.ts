@@ -8,7 +8,7 @@ export const MAX_ROWS = 10_000;
 /** Bytes that must show what separates the cells. */
 const FIRST_BYTES = 65_536;
 
-const DELIMITERS = [",", ";", "\t"] as const;
+const DELIMITERS = [",", ";", "\t", "|"] as const;
 
 export interface Sample {
   readonly delimiter: string;

@@ -21,7 +21,7 @@ const MAX_SHOWN = 200;
 /** Characters of either in a line for people. */
 const MAX_IN_LINE = 60;
 
-/** Reasons may contain anything: beyond so many different ones the others are counted together. */
+/** Reasons may contain anything: of more different ones than this the rest are counted together. */
 const MAX_REASONS = 1000;
 
 /** Reasons listed for people. */

@@ -11,7 +11,7 @@ const TICKETS = 60;
 const INTERVAL = "250ms";
 const HANDLE = "600ms";
 
-/** What happens once so many tickets are published. */
+/** What happens when this number of tickets is published. */
 const BOB_JOINS_AT = 12;
 const CLEO_JOINS_AT = 24;
 const CLEO_DIES_AT = 42;

@@ -3,7 +3,7 @@
  */
 import { delay, type Event, PROJECT } from "../../script.ts";
 
-/** A script that has never been ready is told again so often to end, in milliseconds. */
+/** Time until a script that has never been ready gets the next signal to end, in milliseconds. */
 const AGAIN_MS = 2000;
 
 export interface TaskProcessOptions {
