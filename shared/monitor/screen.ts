@@ -49,7 +49,9 @@ export class MonitorScreen implements Disposable {
   show(judged: JudgedReading): void {
     const { judgement: { verdict, alerts, interleaved }, redelivered, judge } = judged;
     if (verdict !== "duplicate") {
-      const event = { event: "reading", ...this.#options.event(judged) };
+      // Nobody hears most of them: a backtest is for its summary.
+      const fields = this.#out.hearsEvents ? this.#options.event(judged) : {};
+      const event = { event: "reading", ...fields };
       this.#out.event(event, this.#panel ? undefined : () => this.#line(judged));
       this.#drawRows(judged);
     }

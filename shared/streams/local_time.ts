@@ -102,10 +102,18 @@ function hourOfDay(hour: number, half: string | undefined): number {
   return hour % 12 + (half.toUpperCase() === "P" ? 12 : 0);
 }
 
+/** The messages of one row have one time, and writing it costs more than all else of them. */
+let lastFormatted = { time: NaN, text: "" };
+
 /** Writes a recorded time as `2021-05-22T12:34:10`, with milliseconds only where there are some. */
 export function formatLocalTime(time: number): string {
+  if (time === lastFormatted.time) return lastFormatted.text;
   const text = new Date(time).toISOString();
-  return text.slice(0, text.endsWith(".000Z") ? -".000Z".length : -"Z".length);
+  lastFormatted = {
+    time,
+    text: text.slice(0, text.endsWith(".000Z") ? -".000Z".length : -"Z".length),
+  };
+  return lastFormatted.text;
 }
 
 /** A moment by this machine's clock, to the second, as a recorded time. */
